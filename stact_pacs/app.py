@@ -1,0 +1,262 @@
+"""The only place where concrete parts meet, and the order in which they start and stop.
+
+A part is made when it is first asked for, and imports what it needs then: the listener's process never
+loads torch, and the worker's never opens a port.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from stact_pacs.bundle import Bundle, read_bundle
+from stact_pacs.domain import CaseResult, Job, ObjectKind, PredecessorObjects
+from stact_pacs.errors import NotFound
+from stact_pacs.settings import Settings, read_secret
+from stact_pacs.shipped import shipped
+from stact_pacs.store.database import Database
+from stact_pacs.store.deliveries import DeliveryRecords
+from stact_pacs.store.instances import InstanceRecords
+from stact_pacs.store.jobs import JobRecords
+from stact_pacs.store.migrate import require_current
+from stact_pacs.store.series import SeriesRecords
+
+if TYPE_CHECKING:
+    from stact_pacs.deliver.outbox import Outbox
+    from stact_pacs.flow import Desk
+    from stact_pacs.queue.worker import Worker
+    from stact_pacs.receive.inbox import Inbox
+    from stact_pacs.receive.listener import Listener
+    from stact_pacs.web.server import WebServer
+
+_DRAIN_S = 10
+"""How long work in hand may take to finish when a role stops; what is not done by then is done again later."""
+
+
+def utc_now() -> datetime:
+    """Return the time: the only clock that the product reads."""
+    return datetime.now(UTC)
+
+
+def owner() -> str:
+    """Return the name under which this process claims work."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def build(settings: Settings) -> "App":
+    """Return the application for these settings. Nothing is opened yet."""
+    return App(settings)
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the configured database; it is opened at first use.
+
+    Raises
+    ------
+    Misconfigured
+        The password file cannot be read, or others may read it.
+    """
+    file = settings.database.password_file
+    return Database(settings.database_url, None if file is None else read_secret(file))
+
+
+class App:
+    """The concrete parts behind the stages."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    # -- records ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def database(self) -> Database:
+        return open_database(self.settings)
+
+    @cached_property
+    def instances(self) -> InstanceRecords:
+        return InstanceRecords(self.database)
+
+    @cached_property
+    def series(self) -> SeriesRecords:
+        return SeriesRecords(self.database)
+
+    @cached_property
+    def jobs(self) -> JobRecords:
+        return JobRecords(self.database, max_attempts=self.settings.compute.max_attempts)
+
+    @cached_property
+    def deliveries(self) -> DeliveryRecords:
+        return DeliveryRecords(self.database)
+
+    # -- model -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return read_bundle((self.settings.models.folder or shipped("models")) / self.settings.models.active)
+
+    @cached_property
+    def desk(self) -> "Desk":
+        from stact_pacs.flow import Desk
+        from stact_pacs.pipeline.scorer import Scorer
+
+        compute = self.settings.compute
+        return Desk(
+            scorer=Scorer(
+                self.bundle, device=compute.device, batch_frames=compute.batch_frames, threads=compute.threads
+            ),
+            model=self.bundle.identity,
+            eligibility=self.settings.eligibility,
+            results=self.settings.results,
+        )
+
+    # -- stages ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def inbox(self) -> "Inbox":
+        from stact_pacs.receive.inbox import Inbox
+
+        storage = self.settings.storage
+        return Inbox(storage.data_dir / "inbox", self.instances, reserve_mb=storage.reserve_mb, now=utc_now)
+
+    @cached_property
+    def listener(self) -> "Listener":
+        from stact_pacs.receive.listener import Listener
+
+        return Listener(self.settings.receive, self.inbox)
+
+    @cached_property
+    def worker(self) -> "Worker":
+        from stact_pacs.queue.worker import Worker
+
+        return Worker(
+            self.jobs, self._process, self.settings.compute, destinations=self.owed_kinds, owner=owner(), clock=utc_now
+        )
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from stact_pacs.deliver.cstore import CStoreSender
+        from stact_pacs.deliver.outbox import Outbox
+
+        deliver = self.settings.deliver
+        sender = CStoreSender(deliver)
+        return Outbox(self.deliveries, sender, self.settings.destinations, deliver, owner=owner())
+
+    @cached_property
+    def web(self) -> "WebServer":
+        from stact_pacs.web.app import LOCAL_HOSTS, create_app
+        from stact_pacs.web.ports import Records
+        from stact_pacs.web.server import WebServer
+
+        records = Records(jobs=self.jobs, deliveries=self.deliveries)
+        hosts = sorted({*LOCAL_HOSTS, self.settings.web.host})
+        pages = create_app(records, self.settings.reports_dir, allowed_hosts=hosts, clock=utc_now)
+        return WebServer(pages, self.settings.web)
+
+    @property
+    def owed_kinds(self) -> dict[str, tuple[ObjectKind, ...]]:
+        """Which kinds of object every destination gets."""
+        return {d.name: tuple(ObjectKind(kind) for kind in d.objects) for d in self.settings.destinations}
+
+    def _process(self, job: Job) -> CaseResult:
+        from stact_pacs.flow import process
+
+        return process(
+            self.desk,
+            job.source,
+            job_key=job.job_key,
+            started_at=utc_now(),
+            predecessor=self._report_replaced_by(job),
+        )
+
+    def _report_replaced_by(self, job: Job) -> PredecessorObjects | None:
+        """Return the report of the series' revision before; None when there is none, or it came to no report."""
+        if job.predecessor_job_key is None:
+            return None
+        try:
+            before = self.jobs.case(job.predecessor_job_key)
+            assert before.id is not None, "a case on record has an id"
+            report = self.jobs.result_object(before.id, ObjectKind.SR)
+        except NotFound:
+            return None
+        return PredecessorObjects(
+            sr_sop_class_uid=report.sop_class_uid,
+            sr_sop_instance_uid=report.sop_instance_uid,
+            sr_series_instance_uid=report.series_instance_uid,
+        )
+
+    def require_schema(self) -> None:
+        """Raise SchemaMismatch unless the database is of this software's version."""
+        require_current(self.database)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if "database" in self.__dict__:
+            self.database.close()
+
+
+# -- the roles of `serve`: each runs in a process of its own until `stop` is set ---------------------------
+
+
+def run_receive(app: App, stop: threading.Event) -> None:
+    """Listen until told to stop; associations in progress may finish."""
+    from stact_pacs.receive.reconcile import reconcile
+
+    reconcile(app.inbox)  # before the first association: what a crash left is put in order
+    app.listener.start()
+    stop.wait()
+    app.listener.stop(timeout_s=_DRAIN_S)
+
+
+def run_work(app: App, stop: threading.Event) -> None:
+    """Close quiet series and score jobs; the job in hand is finished before it stops."""
+    from stact_pacs.flow import close_quiet_series
+    from stact_pacs.queue.timers import Timers
+
+    def close_series() -> None:
+        close_quiet_series(
+            app.series,
+            quiet_period_s=app.settings.series.quiet_period_s,
+            bundle_digest=app.bundle.identity.sha256,
+            now=utc_now(),
+        )
+
+    app.desk.scorer  # noqa: B018 - the model is loaded, and refused if it is not sound, before the first job
+    timers = Timers(app.settings.compute.poll_s)
+    timers.every("close quiet series", close_series)
+    timers.start()
+    app.worker.start()
+    stop.wait()
+    app.worker.stop(timeout_s=_DRAIN_S)
+    timers.stop()
+
+
+def run_deliver(app: App, stop: threading.Event) -> None:
+    """Send what is owed, and keep the pages on disk as new as the records."""
+    from stact_pacs.reports import ReportWriter
+
+    reports = ReportWriter(app.jobs, app.settings.reports_dir)
+    while not stop.is_set():
+        sent = app.outbox.deliver_due(utc_now())
+        reports.write_changed()
+        if not sent:
+            stop.wait(app.settings.compute.poll_s)
+
+
+def run_web(app: App, stop: threading.Event) -> None:
+    """Serve the pages until told to stop."""
+    server = app.web
+    server.start()
+    stop.wait()
+    server.stop()
+
+
+ROLES: dict[str, Callable[[App, threading.Event], None]] = {
+    "receive": run_receive,
+    "work": run_work,
+    "deliver": run_deliver,
+    "web": run_web,
+}
+"""What `serve --only NAME` runs."""

@@ -1,0 +1,172 @@
+"""Look for all problems of an installation; every one comes with a remedy.
+
+A check returns its problems and never stops another check. `serve` runs the quick ones and does not start
+on a fatal problem; `stact-pacs check` runs all.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from stact_pacs.app import App
+from stact_pacs.domain import Problem
+from stact_pacs.errors import StactError
+from stact_pacs.settings import problems as settings_problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What one check found."""
+
+    name: str
+    problems: tuple[Problem, ...]
+    summary: str
+    """What is well, when nothing is wrong."""
+
+
+def startup_problems(app: App) -> list[Problem]:
+    """Return what could keep the service from starting; takes well under a second."""
+    return [problem for check in _QUICK for problem in check(app).problems]
+
+
+def all_problems(app: App) -> list[Checked]:
+    """Run every check."""
+    return [check(app) for check in (*_QUICK, *_SLOW)]
+
+
+# -- quick: before every start ----------------------------------------------------------------------------
+
+
+def check_settings(app: App) -> Checked:
+    """Judge settings that are each valid, together."""
+    return Checked(name="settings", problems=tuple(settings_problems(app.settings)), summary="valid")
+
+
+def check_folders(app: App) -> Checked:
+    """Ask whether we can write where data goes, and how much room there is."""
+    return Checked(name="disk", problems=tuple(_folder_problems(app)), summary=_free_words(app.settings.data_dir))
+
+
+def _folder_problems(app: App) -> Iterator[Problem]:
+    folder = app.settings.data_dir
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield Problem(
+            where=str(folder),
+            text="The data folder is missing or not writable.",
+            remedy="Run: stact-pacs db upgrade (it makes the folder), or correct storage.data_dir.",
+        )
+        return
+    reserve_mb = app.settings.storage.reserve_mb
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    if free_mb < reserve_mb:
+        yield Problem(
+            where=str(folder),
+            text=f"{free_mb:.0f} MB are free, below storage.reserve_mb {reserve_mb}: nothing will be received.",
+            remedy="Free space, or lower storage.reserve_mb.",
+            fatal=False,
+        )
+
+
+def _free_words(folder: Path) -> str:
+    return f"{shutil.disk_usage(folder).free / 1e9:.1f} GB free" if folder.is_dir() else ""
+
+
+def check_database(app: App) -> Checked:
+    """Ask whether the database answers and has our version."""
+    problems = _problems_of("database", app.require_schema)
+    if not problems:
+        problems = tuple(
+            Problem(where="database", text=text, remedy="See the operator's README.", fatal=False)
+            for text in app.database.problems()
+        )
+    return Checked(name="database", problems=problems, summary="reachable, up to date")
+
+
+def check_port(app: App) -> Checked:
+    """Ask whether the DICOM port can be had; a service of ours that is running may hold it."""
+    receive = app.settings.receive
+    where = f"receive.port {receive.port}"
+    if _can_bind(receive.host, receive.port):
+        return Checked(name="port", problems=(), summary=f"{receive.host}:{receive.port} is free")
+    problem = Problem(
+        where=where,
+        text=f"{receive.host}:{receive.port} cannot be bound: it is in use, or not an address of this machine.",
+        remedy="Stop the other program (or the service that runs already), or change receive.host or receive.port.",
+    )
+    return Checked(name="port", problems=(problem,), summary="")
+
+
+def _can_bind(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def check_bundle(app: App) -> Checked:
+    """Compare every file of the active bundle with its digest."""
+    problems = _problems_of("models.active", lambda: app.bundle)
+    summary = f"{app.settings.models.active}, every digest as its manifest says" if not problems else ""
+    return Checked(name="bundle", problems=problems, summary=summary)
+
+
+# -- slow: only `check` -----------------------------------------------------------------------------------
+
+
+def check_golden(app: App) -> Checked:
+    """Let the networks answer the bundle's golden input on this machine's device."""
+    if check_bundle(app).problems:
+        return Checked(name="self-test", problems=(), summary="not run: the bundle is not sound")
+    faults: list[str] = []
+    problems = _problems_of("compute.device", lambda: faults.extend(app.desk.scorer.self_test()))
+    problems += tuple(
+        Problem(where=app.settings.models.active, text=fault, remedy="Set compute.device to cpu, or reinstall torch.")
+        for fault in faults
+    )
+    summary = "" if problems else f"golden answer given on {app.desk.scorer.device}"
+    return Checked(name="self-test", problems=problems, summary=summary)
+
+
+def check_decoders(app: App) -> Checked:
+    """Decode one known vector per transfer syntax."""
+    from stact_pacs.cine.known_answers import decoder_known_answers
+
+    remedy = "Install the package again; until then images in this transfer syntax are not scored rightly."
+    problems = tuple(Problem(where="decoders", text=text, remedy=remedy) for text in decoder_known_answers())
+    return Checked(name="decoders", problems=problems, summary="every transfer syntax decodes its known answer")
+
+
+def check_peers(app: App) -> Checked:
+    """Ask every destination by C-ECHO; one that is down keeps nothing from starting."""
+    from stact_pacs.deliver.cstore import CStoreSender
+
+    sender = CStoreSender(app.settings.deliver)
+    problems = [
+        problem
+        for destination in app.settings.destinations
+        for problem in _problems_of(f"destinations.{destination.name}", partial(sender.echo, destination), fatal=False)
+    ]
+    names = ", ".join(destination.name for destination in app.settings.destinations) or "none configured"
+    return Checked(name="destinations", problems=tuple(problems), summary=f"answer C-ECHO: {names}")
+
+
+def _problems_of(where: str, act: Callable[[], object], *, fatal: bool = True) -> tuple[Problem, ...]:
+    """Return the error of ours that the act raises, as a problem."""
+    try:
+        act()
+    except StactError as error:
+        return (Problem(where=where, text=error.text, remedy=error.remedy or "See the log.", fatal=fatal),)
+    return ()
+
+
+_QUICK = (check_settings, check_folders, check_database, check_port, check_bundle)
+_SLOW = (check_golden, check_decoders, check_peers)

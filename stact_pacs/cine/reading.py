@@ -1,0 +1,156 @@
+"""The door to pydicom's reader: header facts from a file that may be anything, without surprises.
+
+Tolerant by design: an element that cannot be understood counts as absent. Only a file that is no DICOM file at
+all, or one that could not be searched safely, is refused.
+"""
+
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from stact_pacs.errors import Reason, Refused
+
+PIXEL_DATA = 0x7FE00010
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
+_DEFER_BYTES = 65536
+"""Longer header values are skipped, not read: no false length can make us allocate more than this."""
+
+# What pydicom raises for altered files; ValueError covers its BytesLengthException and Unicode errors.
+_READ_ERRORS = (
+    InvalidDicomError, OSError, EOFError, struct.error, ValueError, TypeError, AttributeError, LookupError,
+    ArithmeticError, NotImplementedError, RecursionError, AssertionError,
+)  # fmt: skip
+
+_WARNINGS_LOCK = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Header:
+    """The elements before the pixel data, and where the pixel data is."""
+
+    dataset: Dataset
+    transfer_syntax_uid: str
+    pixel_data_vr: str | None
+    """None when the pixel data is absent, or the VR is implicit."""
+    pixel_data_offset: int
+    """Byte offset of the value of Pixel Data (7FE0,0010) in the file; 0 when absent."""
+    pixel_data_length: int
+    """Length as sent: 0xFFFFFFFF when encapsulated, 0 when absent."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep pydicom's warnings from standard error: they quote values of the header, and so could quote a patient.
+
+    Python's warning filters are global, so the block is locked; keep it short.
+    """
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_header(path: Path) -> Header:
+    """Read a DICOM file up to its pixel data.
+
+    Raises
+    ------
+    Refused
+        `not_dicom`: it is not a DICOM file. `not_decodable`: it is deflated, which cannot be read within limits.
+    """
+    try:
+        with quietly(), path.open("rb") as file:
+            _refuse_deflated(path)
+            return _parse(file)
+    except _READ_ERRORS as error:
+        raise Refused(
+            Reason.NOT_DICOM,
+            f"The file cannot be read as a DICOM file ({getattr(error, 'strerror', None) or type(error).__name__}).",
+            remedy="Export the image again as a DICOM file (PS3.10) with its file meta information.",
+        ) from error
+
+
+def _refuse_deflated(path: Path) -> None:
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        raise Refused(
+            Reason.NOT_DECODABLE,
+            "The transfer syntax Deflated Explicit VR Little Endian is not accepted.",
+            remedy="Export the image again, uncompressed or as JPEG, JPEG-LS, JPEG 2000 or RLE.",
+        )
+
+
+def _parse(file: BinaryIO) -> Header:
+    found: dict[str, Any] = {"pixel_data_vr": None, "pixel_data_offset": 0, "pixel_data_length": 0}
+
+    def at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag == PIXEL_DATA:
+            found.update(pixel_data_vr=vr, pixel_data_offset=file.tell(), pixel_data_length=length)
+        return int(tag) >= PIXEL_DATA
+
+    dataset = read_partial(file, stop_when=at_pixel_data, defer_size=_DEFER_BYTES)
+    syntax = dataset.file_meta.get("TransferSyntaxUID", "")
+    return Header(dataset=dataset, transfer_syntax_uid=str(syntax), **found)
+
+
+# -- one element, or its default -----------------------------------------------------------------------
+
+
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """Return the value of the element, or None when it is absent, empty or not understandable."""
+    try:
+        with quietly():
+            value = dataset.get(keyword)
+    except _READ_ERRORS:
+        return None
+    return None if value in ("", b"") else value
+
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """Return the value as text as it was sent, several values joined by a backslash; empty when absent."""
+    value = value_of(dataset, keyword)
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace").strip("\0 ")
+    if isinstance(value, str):
+        return str(value)
+    return "\\".join(str(item) for item in value) if hasattr(value, "__iter__") else str(value)
+
+
+def number_of(dataset: Dataset, keyword: str) -> float | None:
+    """Return the (first) value as a finite number, or None."""
+    numbers = numbers_of(dataset, keyword)
+    return numbers[0] if numbers else None
+
+
+def numbers_of(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return all values as finite numbers; empty when the element is absent or any of them is not one."""
+    value = value_of(dataset, keyword)
+    if value is None or isinstance(value, (bytes, Dataset)):
+        return ()
+    values = [value] if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__") else list(value)
+    try:
+        numbers = tuple(float(item) for item in values)
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return numbers if all(isfinite(number) for number in numbers) else ()
+
+
+def integer_of(dataset: Dataset, keyword: str, default: int, *, low: int = -(2**31), high: int = 2**31 - 1) -> int:
+    """Return the value as an integer in [low, high] (the range of IS by default); `default` when it is not one."""
+    number = number_of(dataset, keyword)
+    if number is None or number != int(number) or not low <= number <= high:
+        return default
+    return int(number)

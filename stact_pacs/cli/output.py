@@ -1,0 +1,144 @@
+"""What every command prints with: tables or JSON on standard output, problems on standard error, exit codes."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from enum import Enum, IntEnum
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from stact_pacs.errors import BundleInvalid, Misconfigured, Refused, SchemaMismatch, StactError
+
+console = Console()
+error_console = Console(stderr=True)
+
+
+class Exit(IntEnum):
+    """How a command ends."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USAGE = 2
+    REFUSED = 3
+    """The input was refused, or problems were found that a person must mend."""
+
+
+def exit_code_of(error: StactError) -> Exit:
+    """Return the exit code for an error: 3 for what a person must mend, 1 for what went wrong."""
+    mendable = (Refused, Misconfigured, BundleInvalid, SchemaMismatch)
+    return Exit.REFUSED if isinstance(error, mendable) else Exit.FAILED
+
+
+def print_error(error: StactError) -> None:
+    """Print an error and its remedy on standard error."""
+    error_console.print(f"[bold red]error:[/] {escape(error.text)}", highlight=False, soft_wrap=True)
+    if error.remedy:
+        error_console.print(f"[bold]remedy:[/] {escape(error.remedy)}", highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON; dataclasses become objects, times ISO 8601."""
+    typer.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def print_rows(rows: Sequence[Any], columns: Iterable[str], *, as_json: bool, empty: str) -> None:
+    """Print dataclass rows as a table of these columns, or whole as a JSON list."""
+    if as_json:
+        print_json(list(rows))
+    elif not rows:
+        console.print(empty)
+    else:
+        _print_table(rows, tuple(columns))
+
+
+def _print_table(rows: Sequence[Any], columns: tuple[str, ...]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(getattr(row, column))) for column in columns))
+    console.print(table)
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """Print names and values, one a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in fields.items():
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(_cell(value)))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class PlainProgress:
+    """Progress as plain lines, for a log file or a pipe: one line when a step begins and one when it ends."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if step != self._last or done == total:
+            print(f"{step}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201 - this is the printer
+        self._last = step
+
+
+class BarProgress:
+    """Progress as one rich bar per step."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(step, total=total)
+        self._bars.update(self._tasks[step], completed=done, total=total)
+
+
+class progress_bars:  # noqa: N801 - used as a context manager, like a function
+    """Show the progress of long work: `with progress_bars() as progress: work(progress=progress)`.
+
+    `progress(step, done, total)` draws a bar on a terminal, and prints plain lines elsewhere.
+    """
+
+    def __init__(self, *, transient: bool = False) -> None:
+        self._bars: AbstractContextManager[Progress | None] = nullcontext(None)
+        if error_console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bars = Progress(*columns, console=error_console, transient=transient)
+
+    def __enter__(self) -> BarProgress | PlainProgress:
+        bars = self._bars.__enter__()
+        return PlainProgress() if bars is None else BarProgress(bars)
+
+    def __exit__(self, *exception: Any) -> None:
+        self._bars.__exit__(*exception)

@@ -1,0 +1,528 @@
+"""The frozen values that the stages hand on, in the order in which they come to be.
+
+Conventions: frame *indices* count from 0, frame *numbers* (DICOM's) from 1; pixel boxes are half open;
+image coordinates are (x, y) with the centre of the first pixel at (0.5, 0.5) (PS3.3 C.18.6.1.2); every time
+is an aware UTC `datetime`; names that end in `_mm`, `_ms`, `_s` carry that unit.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stact_pacs.errors import Reason
+
+_UID_NAMESPACE = uuid.UUID("5e5f3c6e-8d0b-5f0c-9d2c-1b7a4c7e9a10")
+
+
+# -- identity ------------------------------------------------------------------------------------------
+
+
+def derived_uid(*parts: str) -> str:
+    """Return the UID that belongs to these words for ever: `2.25.` and the integer of a UUIDv5 (PS3.5 B.2).
+
+    >>> derived_uid("job", "SEG") == derived_uid("job", "SEG")
+    True
+    """
+    return f"2.25.{uuid.uuid5(_UID_NAMESPACE, '/'.join(parts)).int}"
+
+
+IMPLEMENTATION_CLASS_UID = derived_uid("implementation", "STACT-PACS")
+"""Names this software in File Meta Information and in association negotiation (PS3.7 D.3.3.2)."""
+
+
+def job_key(instance_digests: Iterable[str], bundle_digest: str) -> str:
+    """Return the identity of a job: what is scored (in any order) and by which bundle. 64 hex digits."""
+    lines = [*sorted(instance_digests), bundle_digest]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+# -- receive -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SeriesKey:
+    """Which series, in which study."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One stored SOP instance: where its bytes are, and the header facts that decisions need.
+
+    No patient attribute is among them.
+    """
+
+    series: SeriesKey
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    sha256: str
+    """Digest of the whole file, 64 hex digits."""
+    size_bytes: int
+    path: Path
+    """Where the file lies; the name is ours, never made from DICOM content."""
+    modality: str = ""
+    number_of_frames: int = 1
+    """1 when Number of Frames is absent; 0 or less is kept as sent and refused later."""
+    rows: int = 0
+    columns: int = 0
+    samples_per_pixel: int = 0
+    photometric_interpretation: str = ""
+    instance_number: int = 0
+    body_part_examined: str = ""
+    study_description: str = ""
+    series_description: str = ""
+    station_name: str = ""
+    manufacturer: str = ""
+    has_pixel_data: bool = True
+    colour_flow_region: bool = False
+    """A region of Sequence of Ultrasound Regions has Region Data Type 2 (colour flow) or is otherwise Doppler."""
+    calling_ae: str = ""
+    """Calling AE title that sent it; empty for a file given on the command line."""
+    received_at: datetime | None = None
+
+
+class Admission(StrEnum):
+    """What the store made of an instance that was offered to it; returned after the commit."""
+
+    ADMITTED = "ADMITTED"
+    """New: it is on record now, and its series is open."""
+    DUPLICATE = "DUPLICATE"
+    """The same bytes were on record already; nothing changed."""
+    CONFLICT = "CONFLICT"
+    """Other bytes are on record under this SOP Instance UID; those were left as they are, these are quarantined."""
+
+
+# -- series --------------------------------------------------------------------------------------------
+
+
+class SeriesState(StrEnum):
+    """Where a series is."""
+
+    OPEN = "OPEN"
+    """Instances may still arrive."""
+    CLOSED = "CLOSED"
+    """Quiet for long enough; its jobs exist. A late instance opens it again as the next revision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSeries:
+    """A series that is still waiting for its quiet period to pass."""
+
+    key: SeriesKey
+    revision: int
+    """1 for the first; a late instance makes the next."""
+    last_instance_at: datetime
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CineSource:
+    """The instances of one cine, in frame order: one multi-frame instance, or single frames of equal geometry."""
+
+    instances: tuple[Instance, ...]
+
+    def __post_init__(self) -> None:
+        if not self.instances:
+            raise ValueError("CineSource.instances is empty, at least one is needed")
+
+    @property
+    def series(self) -> SeriesKey:
+        """The series that all of the instances belong to."""
+        return self.instances[0].series
+
+    @property
+    def number_of_frames(self) -> int:
+        """How many frames the headers promise."""
+        return sum(instance.number_of_frames for instance in self.instances)
+
+    def job_key(self, bundle_digest: str) -> str:
+        """Return the key of the job that scores this cine with that bundle."""
+        return job_key((instance.sha256 for instance in self.instances), bundle_digest)
+
+
+# -- queue ---------------------------------------------------------------------------------------------
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    WAITING = "WAITING"
+    """May be claimed once its `available_at` has come."""
+    RUNNING = "RUNNING"
+    """A worker holds the lease."""
+    DELIVERING = "DELIVERING"
+    """Scored, or no nodule found; its objects are owed to a destination."""
+    DONE = "DONE"
+    """Every owed object was accepted."""
+    NOT_SCORED = "NOT_SCORED"
+    """Refused with a reason; a report that says so is owed like any other result."""
+    FAILED = "FAILED"
+    """A person must look: attempts used up, a defect, or a dead letter."""
+    CANCELLED = "CANCELLED"
+    """A person stopped it before it ran."""
+    HELD = "HELD"
+    """A person put it aside; release makes it WAITING again."""
+
+
+class Outcome(StrEnum):
+    """What the pipeline found out about a cine."""
+
+    SCORED = "scored"
+    NO_NODULE = "no_nodule"
+    NOT_SCORED = "not_scored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A claimed unit of work: one cine, to be scored once."""
+
+    id: int
+    job_key: str
+    series_revision: int
+    attempts: int
+    """Attempts begun, this one included; counted before the work starts."""
+    lease_token: int
+    """Fencing token: every write for this attempt carries it, and an older one is refused."""
+    source: CineSource
+    predecessor_job_key: str | None = None
+    """The job of the series' revision before, when this one replaces it."""
+
+
+# -- pipeline ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameRef:
+    """Where one frame of a cine comes from."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame_number: int | None
+    """From 1 in a multi-frame instance, None when the instance is the frame (PS3.3 10.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A half-open pixel box: x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x0 < self.x1 and 0 <= self.y0 < self.y1):
+            raise ValueError(f"Box({self.x0}, {self.y0}, {self.x1}, {self.y1}) is empty or starts below 0")
+
+    @property
+    def width(self) -> int:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        return self.y1 - self.y0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Millimetres per pixel, from the ultrasound region that was scored (PS3.3 C.8.5.5)."""
+
+    row_spacing_mm: float
+    """Distance between the centres of two rows (vertical)."""
+    column_spacing_mm: float
+    """Distance between the centres of two columns (horizontal)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cine:
+    """A decoded cine: luminance only, whole frames."""
+
+    frames: np.ndarray
+    """uint8, (frames, rows, columns), 0 black to 255 white."""
+    frame_refs: tuple[FrameRef, ...]
+    """One per frame, same order."""
+    region: Box
+    """The tissue region that is scored; the whole frame when no valid region is given."""
+    calibration: Calibration | None
+    """None: sizes are unknown, and stay unknown."""
+    frame_time_ms: float | None
+    """Mean time between frames; None when the header does not say."""
+    warnings: tuple[str, ...] = ()
+    """Things tolerated while reading, one sentence each, without patient attributes."""
+
+    def __post_init__(self) -> None:
+        if self.frames.dtype != np.uint8 or self.frames.ndim != 3:
+            raise ValueError(f"Cine.frames is {self.frames.dtype} {self.frames.shape}, uint8 (T, H, W) is needed")
+        if len(self.frame_refs) != len(self.frames):
+            raise ValueError(f"Cine has {len(self.frames)} frames and {len(self.frame_refs)} frame_refs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """A threshold on the probability, chosen in training (never on test data)."""
+
+    name: str
+    threshold: float
+    """In [0, 1]; positive means probability >= threshold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What the ensemble says of one nodule."""
+
+    probability: float
+    """Calibrated probability of malignancy, mean over the members, in [0, 1]."""
+    probability_sd: float
+    """Standard deviation over the members (population)."""
+    member_probabilities: tuple[float, ...]
+    operating_point: OperatingPoint
+    positive: bool
+    stack_attention: tuple[float, ...]
+    """Weight of each 3-stack in the answer, mean over members; sums to 1."""
+    stack_first_frames: tuple[int, ...]
+    """Frame index at which each stack starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Nodule:
+    """One nodule followed over the cine, with its score."""
+
+    number: int
+    """From 1; also the SEG segment number and the label in `Findings.labels`."""
+    tracking_uid: str
+    first_frame: int
+    """Frame index of its first appearance."""
+    last_frame: int
+    """Frame index of its last appearance (included)."""
+    key_frame: int
+    """Frame index on which its area is largest."""
+    contour: np.ndarray
+    """float64 (points, 2): x, y of the outline on the key frame, pixel centres at +0.5, not closed."""
+    long_axis: np.ndarray
+    """float64 (2, 2): the two end points (x, y) of the long axis on the key frame."""
+    short_axis: np.ndarray
+    """float64 (2, 2): the two end points (x, y) of the longest chord perpendicular to it."""
+    long_axis_mm: float | None
+    """None when the cine is not calibrated."""
+    short_axis_mm: float | None
+    score: Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """What the pipeline found in one cine."""
+
+    outcome: Outcome
+    nodules: tuple[Nodule, ...] = ()
+    labels: np.ndarray | None = None
+    """uint8 (frames, rows, columns): 0 background, n nodule n; None unless scored."""
+    reason: Reason | None = None
+    """Set if and only if the outcome is not_scored."""
+    reason_text: str = ""
+    """The reason as a sentence with its remedy; no patient attributes."""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.outcome is Outcome.NOT_SCORED) != (self.reason is not None):
+            raise ValueError(f"Findings.reason is {self.reason} for the outcome {self.outcome}")
+        if (self.outcome is Outcome.SCORED) != bool(self.nodules):
+            raise ValueError(f"Findings has {len(self.nodules)} nodules for the outcome {self.outcome}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """Which bundle gave the answer."""
+
+    name: str
+    version: str
+    sha256: str
+    """Digest of the bundle: of its manifest, which holds the digest of every file."""
+    statement: str
+    """One sentence on what it was trained on and what it is not for; shown wherever the score is shown."""
+
+
+# -- results -------------------------------------------------------------------------------------------
+
+
+class ObjectKind(StrEnum):
+    """Which DICOM object of a result."""
+
+    SEG = "SEG"
+    SR = "SR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultObject:
+    """A finished DICOM object: its bytes are what every delivery sends."""
+
+    kind: ObjectKind
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    content: bytes = field(repr=False)
+    """The whole Part 10 file, Explicit VR Little Endian."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the content, 64 hex digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredecessorObjects:
+    """The report that a new result replaces: the new one names it, and nothing happens to the old one."""
+
+    sr_sop_class_uid: str
+    sr_sop_instance_uid: str
+    sr_series_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A picture or file that the report shows."""
+
+    name: str
+    """File name, ours: `nodule-1.png`."""
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """Everything one cine came to; stored in one transaction."""
+
+    outcome: Outcome
+    record: Mapping[str, Any]
+    """The `result.json` of the contract."""
+    objects: tuple[ResultObject, ...]
+    attachments: tuple[Attachment, ...]
+
+
+# -- deliver -------------------------------------------------------------------------------------------
+
+
+class DeliveryState(StrEnum):
+    """Where one object is on its way to one destination."""
+
+    OWED = "OWED"
+    """To be sent when `next_attempt_at` has come."""
+    CONFIRMED = "CONFIRMED"
+    """The destination answered Success or a warning."""
+    PROVEN = "PROVEN"
+    """The destination was asked and holds it (storage commitment or C-FIND)."""
+    FAILED = "FAILED"
+    """Dead letter: refused for good, or the horizon passed. A person must look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One object owed to one destination, claimed by this sender."""
+
+    id: int
+    job_id: int
+    destination: str
+    """Name of a `[[destinations]]` entry."""
+    attempts: int
+    """Attempts begun, this one included."""
+    owed_since: datetime
+    lease_token: int
+    object: ResultObject
+
+
+# -- operation -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that a person must, or should, mend."""
+
+    where: str
+    """The setting, file or peer."""
+    text: str
+    remedy: str
+    fatal: bool = True
+    """`serve` does not start on a fatal one."""
+
+
+# -- report --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a case's history: written in the transaction of the move that it tells of."""
+
+    at: datetime
+    action: str
+    """A stable verb, such as `job_claimed`."""
+    detail: str
+    """A sentence; no patient attributes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """How far one delivery is, for people to read."""
+
+    id: int
+    job_id: int
+    job_key: str
+    kind: ObjectKind
+    sop_instance_uid: str
+    destination: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime | None
+    detail: str
+    """The last answer or error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSummary:
+    """One line of `jobs list`."""
+
+    id: int
+    job_key: str
+    study_instance_uid: str
+    series_instance_uid: str
+    state: JobState
+    outcome: Outcome | None
+    """None until the job has a result."""
+    reason: str
+    """Why it was not scored (a `Reason`), or what went wrong last (a sentence); empty when nothing did."""
+    probability: float | None
+    """Highest probability of malignancy among its nodules, in [0, 1]; None unless scored."""
+    attempts: int
+    priority: int
+    """Higher is claimed first; 0 unless a person changed it."""
+    created_at: datetime
+    finished_at: datetime | None
+    """When it came to DONE, NOT_SCORED, FAILED or CANCELLED."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRecord:
+    """All that is known of one job, for the report."""
+
+    id: int | None
+    """None for a case scored by `process`, without a database."""
+    job_key: str
+    state: JobState | None
+    series_revision: int
+    attempts: int
+    created_at: datetime
+    instances: tuple[Instance, ...]
+    record: Mapping[str, Any] | None
+    """The `result.json`; None until the job has a result."""
+    attachments: tuple[Attachment, ...] = ()
+    deliveries: tuple[DeliveryRecord, ...] = ()
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,10 @@
+"""Which files a list of files and folders means."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def files_under(paths: Iterable[Path]) -> list[Path]:
+    """Return the files, and every file below the folders, each once, folders in the order of their names."""
+    found = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return list(dict.fromkeys(file for file in found if not file.is_dir()))

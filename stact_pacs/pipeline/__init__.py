@@ -1,0 +1,1 @@
+"""A cine becomes findings: segment, follow the nodules, embed, score, measure."""

@@ -1,0 +1,210 @@
+"""The worker: claims a job, shows signs of life while it is processed, and writes its fate."""
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from stact_pacs.domain import CaseResult, Job, JobState, ObjectKind
+from stact_pacs.errors import DatabaseUnavailable, LeaseLost, StactError
+from stact_pacs.log import bound, get_logger
+from stact_pacs.queue.retry import Drop, Fail, RetryLater, decide, describe
+from stact_pacs.settings import Compute
+
+log = get_logger()
+
+_HEARTBEATS_PER_LEASE = 3
+"""Two in a row may be lost (a restart of the database) before the lease is."""
+
+
+class JobQueue(Protocol):
+    """The jobs as the store keeps them; every write carries the claim's fencing token."""
+
+    def claim(self, *, owner: str, now: datetime, lease_s: float) -> Job | None: ...
+
+    def heartbeat(self, job: Job, *, now: datetime, lease_s: float) -> None: ...
+
+    def finish(
+        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectKind]], now: datetime
+    ) -> JobState: ...
+
+    def retry_later(self, job: Job, error_text: str, *, available_at: datetime, now: datetime) -> None: ...
+
+    def fail(self, job: Job, reason: str, *, now: datetime) -> None: ...
+
+
+def utc_now() -> datetime:
+    """Return the time by the clock of this machine."""
+    return datetime.now(UTC)
+
+
+def _nothing(_job: Job) -> None:
+    """Do nothing with a settled job."""
+
+
+class Worker:
+    """Takes one job after the other.
+
+    Parameters
+    ----------
+    process
+        Turns a job into its result; a Refused is a result too. What it raises decides the job's fate (`decide`).
+    destinations
+        The kinds of object that each destination takes, by its name.
+    owner
+        Name under which jobs are claimed: one per worker.
+    settled
+        Called after a job's fate was written; StactError and OSError from it are logged.
+    """
+
+    def __init__(
+        self,
+        jobs: JobQueue,
+        process: Callable[[Job], CaseResult],
+        settings: Compute,
+        *,
+        destinations: Mapping[str, Sequence[ObjectKind]],
+        owner: str,
+        settled: Callable[[Job], None] = _nothing,
+        clock: Callable[[], datetime] = utc_now,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._jobs = jobs
+        self._process = process
+        self._settings = settings
+        self._destinations = destinations
+        self._owner = owner
+        self._settled = settled
+        self._clock = clock
+        self._jitter = jitter
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name=f"worker-{owner}", daemon=True)
+
+    def start(self) -> None:
+        """Work in a thread of its own until `stop`."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Claim nothing more, wait for the job in hand, and say whether it was written to its end.
+
+        A job that is not done in time keeps its lease until that ends, and is then claimed again.
+        """
+        self._stopping.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def run_once(self) -> bool:
+        """Claim and process one job; say whether there was one."""
+        job = self._jobs.claim(owner=self._owner, now=self._clock(), lease_s=self._settings.lease_s)
+        if job is None:
+            return False
+        with bound(job_id=job.id, job_key=job.job_key, attempt=job.attempts), Heartbeat(self._beat(job), self._pause_s):
+            self._work(job)
+        return True
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                worked = self.run_once()
+            except StactError as error:  # the database: what was claimed comes back when its lease ends
+                log.warning("the worker cannot go on yet", action="worker_waits", error=str(error))
+                worked = False
+            if not worked:
+                self._stopping.wait(self._settings.poll_s)
+
+    def _work(self, job: Job) -> None:
+        log.info("job claimed", action="job_claimed")
+        try:
+            result = self._process(job)
+            self._persist(lambda: self._jobs.finish(job, result, destinations=self._destinations, now=self._clock()))
+            log.info("job finished", action="job_finished", outcome=result.outcome)
+        # The one broad catch of the product: whatever went wrong, a job must not vanish without its fate being written.
+        except Exception as error:  # noqa: BLE001
+            self._write_fate(job, error)
+        self._tell(job)
+
+    def _write_fate(self, job: Job, error: Exception) -> None:
+        fate = decide(
+            error,
+            attempts=job.attempts,
+            max_attempts=self._settings.max_attempts,
+            base_s=self._settings.retry_base_s,
+            cap_s=self._settings.retry_cap_s,
+            jitter=self._jitter(),
+            now=self._clock(),
+        )
+        try:
+            match fate:
+                case RetryLater():
+                    log.warning("job put off", action="job_retry_scheduled", error=fate.text)
+                    self._persist(lambda: self._put_off(job, fate))
+                case Fail():
+                    log.error("job failed", action="job_failed", error=fate.text)
+                    self._persist(lambda: self._jobs.fail(job, fate.text, now=self._clock()))
+                case Drop():
+                    log.warning("job dropped", action="job_dropped", error=fate.text)
+        except LeaseLost as lost:
+            log.warning("job dropped", action="job_dropped", error=str(lost))
+
+    def _put_off(self, job: Job, fate: RetryLater) -> None:
+        self._jobs.retry_later(job, fate.text, available_at=fate.available_at, now=self._clock())
+
+    def _persist(self, write: Callable[[], object]) -> None:
+        """Write, and while the database does not answer, write again: what was computed is worth the wait.
+
+        A commit whose answer was lost shows as LeaseLost at the next try, because the job has moved on.
+        """
+        while True:
+            try:
+                write()
+            except DatabaseUnavailable as error:
+                log.warning("waiting for the database", action="database_unavailable", error=str(error))
+                if self._stopping.wait(self._settings.poll_s):
+                    raise
+            else:
+                return
+
+    def _tell(self, job: Job) -> None:
+        try:
+            self._settled(job)
+        except (StactError, OSError) as error:
+            log.warning("the case report was not written", action="report_failed", error=describe(error))
+
+    @property
+    def _pause_s(self) -> float:
+        return self._settings.lease_s / _HEARTBEATS_PER_LEASE
+
+    def _beat(self, job: Job) -> Callable[[], None]:
+        return lambda: self._jobs.heartbeat(job, now=self._clock(), lease_s=self._settings.lease_s)
+
+
+class Heartbeat:
+    """Calls `beat` every `pause_s` seconds while its block runs; a lost lease ends it, a silent database does not."""
+
+    def __init__(self, beat: Callable[[], None], pause_s: float) -> None:
+        self._beat = beat
+        self._pause_s = pause_s
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._done.wait(self._pause_s):
+            try:
+                self._beat()
+            except LeaseLost as error:
+                log.warning("lease lost", action="lease_lost", error=str(error))
+                return
+            except StactError as error:
+                log.warning("no sign of life written", action="heartbeat_failed", error=str(error))

@@ -1,0 +1,152 @@
+"""The life of one connection: negotiate, exchange messages, release (PS3.8 7 and 9.2).
+
+One thread runs it from the first byte to the last, blocking, and every wait in it has an end.
+"""
+
+import time
+from collections.abc import Callable
+
+from stact_pacs.errors import Defect, Transient
+from stact_pacs.log import bound, get_logger
+from stact_pacs.receive import negotiation
+from stact_pacs.receive.endings import AssociationError, PeerAbortedError, PeerGoneError, ViolationError
+from stact_pacs.receive.exchange import Agreement, Exchange
+from stact_pacs.receive.inbox import Inbox
+from stact_pacs.receive.negotiation import Request
+from stact_pacs.receive.pdu import Pdu, PduReader, PduType, presentation_data_values
+from stact_pacs.receive.status import ABORT_UNEXPECTED_PDU, LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, Rejection
+from stact_pacs.receive.wire import Wire
+from stact_pacs.settings import Receive
+
+log = get_logger()
+
+_LINGER_S = 2.0
+"""How long a peer may take to hang up after our last PDU; a local stand-in for ARTIM (PS3.8 9.1.5)."""
+_BYTES_PER_MB = 1_000_000
+
+
+class Association:
+    """Serves one peer.
+
+    Parameters
+    ----------
+    wire
+        The connection.
+    settings
+        Section `receive`.
+    inbox
+        Where instances go.
+    establish
+        Asks for a slot; False means that a cap stands against it.
+    """
+
+    def __init__(self, wire: Wire, settings: Receive, inbox: Inbox, *, establish: Callable[[], bool]) -> None:
+        self._wire = wire
+        self._settings = settings
+        self._inbox = inbox
+        self._establish = establish
+        self._reader = PduReader(wire, max_pdu_bytes=settings.max_pdu_bytes, pdu_timeout_s=settings.pdu_timeout_s)
+
+    def run(self) -> None:
+        """Serve the peer until the association is over."""
+        try:
+            request = self._read_request()
+        except AssociationError as ending:
+            # Health checks and port scanners connect and leave, many times a minute: no cause for a warning.
+            self._end(ending, tell=log.debug if isinstance(ending, PeerGoneError) else log.warning)
+            return
+        with bound(ae_title=request.calling_ae_title):
+            try:
+                self._serve(request)
+            except AssociationError as ending:
+                self._end(ending, tell=log.warning)
+
+    def close(self) -> None:
+        """Close the connection, once the peer has read our last PDU."""
+        self._wire.close(linger_s=_LINGER_S)
+
+    def _read_request(self) -> Request:
+        deadline = time.monotonic() + self._settings.negotiation_timeout_s
+        pdu = self._reader.next(start_by=deadline, finish_by=deadline, interruptible=True)
+        if pdu.type is PduType.A_ABORT:
+            raise PeerAbortedError("The peer aborted before it asked for an association.")
+        if pdu.type is not PduType.A_ASSOCIATE_RQ:
+            raise ViolationError(ABORT_UNEXPECTED_PDU, f"{pdu.type.name} came before an association request.")
+        return negotiation.decode_request(bytes(pdu.body))
+
+    def _serve(self, request: Request) -> None:
+        rejection = negotiation.rejection_of(request, self._settings) or self._lack_of_room()
+        if rejection is not None:
+            self._send(negotiation.encode_rejection(rejection))
+            log.warning(
+                f"association rejected: {rejection.meaning}", action="association_rejected", reason=str(rejection)
+            )
+            return
+        exchange = Exchange(
+            self._accept(request), self._inbox, max_message_bytes=self._settings.max_instance_mb * _BYTES_PER_MB
+        )
+        try:
+            self._exchange_until_release(exchange)
+        finally:
+            exchange.abandon()
+
+    def _lack_of_room(self) -> Rejection | None:
+        """Return why nobody is accepted at the moment, or None. Asked last, so that strangers learn nothing of it."""
+        if not self._establish():
+            return LOCAL_LIMIT_EXCEEDED
+        try:
+            self._inbox.check_ready()
+        except (Transient, Defect) as error:
+            log.warning("nothing can be stored", action="inbox_not_ready", error=error.text, remedy=error.remedy)
+            return TEMPORARY_CONGESTION
+        return None
+
+    def _accept(self, request: Request) -> Agreement:
+        results = negotiation.negotiate(request)
+        agreement = Agreement(
+            calling_ae=request.calling_ae_title,
+            contexts=negotiation.accepted(results),
+            peer_max_pdu_bytes=request.max_pdu_bytes,
+        )
+        self._send(negotiation.encode_accept(request, results, max_pdu_bytes=self._settings.max_pdu_bytes))
+        log.debug("association accepted", action="association_accepted", count=len(agreement.contexts))
+        return agreement
+
+    def _exchange_until_release(self, exchange: Exchange) -> None:
+        while True:
+            pdu = self._next_pdu(exchange)
+            if pdu.type is PduType.P_DATA_TF:
+                self._exchange(exchange, pdu)
+            elif pdu.type is PduType.A_RELEASE_RQ and exchange.is_idle:
+                self._send(negotiation.encode_release_response())
+                log.info("association released", action="association_released", count=exchange.stored)
+                return
+            elif pdu.type is PduType.A_ABORT:
+                raise PeerAbortedError("The peer aborted the association.")
+            else:
+                raise ViolationError(ABORT_UNEXPECTED_PDU, f"{pdu.type.name} came where it must not.")
+
+    def _next_pdu(self, exchange: Exchange) -> Pdu:
+        """Wait for the next PDU; between messages, a stop of the listener ends the wait."""
+        due = exchange.next_pdu_due(time.monotonic(), idle_timeout_s=self._settings.idle_timeout_s)
+        return self._reader.next(start_by=due, interruptible=exchange.is_idle)
+
+    def _exchange(self, exchange: Exchange, pdu: Pdu) -> None:
+        for pdv in presentation_data_values(pdu.body):
+            response = exchange.take(pdv, time.monotonic())
+            if response:
+                self._send(response)
+                self._wire.acknowledge_at_once()
+
+    def _end(self, ending: AssociationError, *, tell: Callable[..., object]) -> None:
+        """Tell the log how it ended, and the peer, if it can hear."""
+        tell("association ended", action=ending.action, error=ending.text, remedy=ending.remedy)
+        if ending.abort is None:
+            return
+        try:
+            self._send(negotiation.encode_abort(ending.abort))
+        except AssociationError:
+            log.debug("the peer did not hear the abort", action="abort_not_heard")
+
+    def _send(self, data: bytes) -> None:
+        self._wire.send(data, time.monotonic() + self._settings.pdu_timeout_s)

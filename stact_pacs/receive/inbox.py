@@ -1,0 +1,255 @@
+"""An instance becomes a durable file and a committed row; only then may anybody say "success".
+
+The order is the promise: write and hash, flush the file, read its header, move it to its place, flush the folder,
+commit the row. A power cut between any two of these lines loses nothing that was acknowledged.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from stact_pacs.cine.header import read_instance
+from stact_pacs.domain import Admission, Instance
+from stact_pacs.errors import NoSpace, Refused, Transient
+from stact_pacs.log import get_logger
+from stact_pacs.receive.folders import Folders
+from stact_pacs.receive.part10 import file_head
+from stact_pacs.receive.ports import InstanceStore
+
+log = get_logger()
+
+_BYTES_PER_MB = 1_000_000
+_SPACE_CHECK_BYTES = _BYTES_PER_MB
+"""After how many bytes of one instance the free space is looked at again."""
+_NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_OWNER_ONLY_FILE = 0o600
+
+
+class Receipt(StrEnum):
+    """What became of a complete instance."""
+
+    STORED = "STORED"
+    """Durable, and on record."""
+    DUPLICATE = "DUPLICATE"
+    """The same bytes were durable and on record before."""
+    CONFLICT = "CONFLICT"
+    """Other bytes are on record under its SOP Instance UID; these went into quarantine."""
+    MISMATCH = "MISMATCH"
+    """The data set names another SOP class or instance than the command; dropped."""
+    UNREADABLE = "UNREADABLE"
+    """The data set cannot be read as an instance; dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What a C-STORE request and its association say of the instance that follows."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae: str
+
+
+class Inbox:
+    """Takes instances in; any number of threads may use it.
+
+    Parameters
+    ----------
+    folder
+        Its folder; made when missing. No other process may receive into it.
+    store
+        The records.
+    reserve_mb
+        Free space, in MB of 10^6 bytes, that receiving leaves untouched.
+    now
+        Returns the time, aware and UTC.
+    """
+
+    def __init__(self, folder: Path, store: InstanceStore, *, reserve_mb: int, now: Callable[[], datetime]) -> None:
+        self.folders = Folders(folder)
+        self.folders.create()
+        self.store = store
+        self.now = now
+        self._reserve_bytes = reserve_mb * _BYTES_PER_MB
+
+    def check_ready(self) -> None:
+        """Return if an instance could be stored now.
+
+        Raises
+        ------
+        NoSpace, DatabaseUnavailable
+        """
+        self.check_space()
+        self.store.ping()
+
+    def check_space(self) -> None:
+        """Return if the volume is above its reserve.
+
+        Raises
+        ------
+        NoSpace
+        """
+        try:
+            volume = os.statvfs(self.folders.incoming)
+        except OSError as error:
+            raise _as_transient(error) from error
+        free_bytes = volume.f_bavail * volume.f_frsize
+        if free_bytes < self._reserve_bytes:
+            raise NoSpace(
+                f"The volume of {self.folders.root} has {free_bytes // _BYTES_PER_MB} MB left, "
+                f"the reserve is {self._reserve_bytes // _BYTES_PER_MB} MB.",
+                remedy="Free space on it, or lower storage.reserve_mb.",
+            )
+
+    def begin(self, announced: Announced) -> "Incoming":
+        """Open a place for the instance that is announced.
+
+        Raises
+        ------
+        Transient
+            There is no space, or the folder cannot be written.
+        """
+        self.check_space()
+        incoming = Incoming(self, announced)
+        try:
+            incoming.write(memoryview(_head(announced)))
+        except Transient:
+            incoming.abandon()
+            raise
+        return incoming
+
+    def admit(self, instance: Instance) -> Receipt:
+        """Put a file that lies in its place on record; the second half of receiving, and of `reconcile`.
+
+        When the database fails, the file stays: the commit may have happened although its answer was lost.
+        The sender's next attempt, or the next start, brings file and row together.
+
+        Raises
+        ------
+        DatabaseUnavailable
+        """
+        admission = self.store.admit(instance, now=self.now())
+        if admission is Admission.CONFLICT:
+            self.folders.move_to_quarantine(instance.path)
+            log.warning(
+                "an instance with a stored UID but other content went into quarantine",
+                action="instance_quarantined",
+                sop_instance_uid=instance.sop_instance_uid,
+                path=f"quarantine/{instance.path.name}",
+                remedy="Ask the sender why it changed an instance without a new UID (PS3.3 C.12.1.1.5).",
+            )
+            return Receipt.CONFLICT
+        return Receipt.DUPLICATE if admission is Admission.DUPLICATE else Receipt.STORED
+
+
+class Incoming:
+    """One instance on its way in: written, then either committed or abandoned."""
+
+    def __init__(self, inbox: Inbox, announced: Announced) -> None:
+        self._inbox = inbox
+        self._announced = announced
+        self._digest = hashlib.sha256()
+        self._unchecked_bytes = 0
+        self._part = inbox.folders.new_part()
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._fileno = os.open(self._part, flags, _OWNER_ONLY_FILE)
+        except OSError as error:
+            raise _as_transient(error) from error
+
+    def write(self, fragment: memoryview) -> None:
+        """Add a fragment to the file.
+
+        Raises
+        ------
+        Transient
+            There is no space, or the file cannot be written: abandon it.
+        """
+        self._unchecked_bytes += len(fragment)
+        if self._unchecked_bytes >= _SPACE_CHECK_BYTES:
+            self._unchecked_bytes = 0
+            self._inbox.check_space()
+        try:
+            self._write_all(fragment)
+        except OSError as error:
+            raise _as_transient(error) from error
+        self._digest.update(fragment)
+
+    def commit(self) -> Receipt:
+        """Make the instance durable and put it on record.
+
+        Raises
+        ------
+        Transient
+            Something failed that may work later; the instance is not acknowledged.
+        """
+        try:
+            os.fsync(self._fileno)
+            self._close()
+            return self._file_away()
+        except OSError as error:
+            # A failed flush is final: the kernel may have dropped the pages, so it is never asked again for this file.
+            raise _as_transient(error) from error
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Drop whatever is not in its place yet; harmless at any time, also twice."""
+        self._close()
+        self._part.unlink(missing_ok=True)
+
+    def _file_away(self) -> Receipt:
+        instance = self._read_header()
+        if instance is None:
+            return Receipt.UNREADABLE
+        if not self._is_as_announced(instance):
+            return Receipt.MISMATCH
+        path = self._inbox.folders.move_to_object(self._part, instance.sha256)
+        return self._inbox.admit(replace(instance, path=path))
+
+    def _read_header(self) -> Instance | None:
+        try:
+            return read_instance(
+                self._part,
+                calling_ae=self._announced.calling_ae,
+                received_at=self._inbox.now(),
+                sha256=self._digest.hexdigest(),
+            )
+        except Refused as refused:
+            log.warning("an instance is not readable", action="instance_unreadable", error=refused.text)
+            return None
+
+    def _is_as_announced(self, instance: Instance) -> bool:
+        return (instance.sop_class_uid, instance.sop_instance_uid) == (
+            self._announced.sop_class_uid,
+            self._announced.sop_instance_uid,
+        )
+
+    def _write_all(self, fragment: memoryview) -> None:
+        while fragment:
+            fragment = fragment[os.write(self._fileno, fragment) :]
+
+    def _close(self) -> None:
+        if self._fileno >= 0:
+            fileno, self._fileno = self._fileno, -1
+            os.close(fileno)
+
+
+def _head(announced: Announced) -> bytes:
+    return file_head(
+        sop_class_uid=announced.sop_class_uid,
+        sop_instance_uid=announced.sop_instance_uid,
+        transfer_syntax_uid=announced.transfer_syntax_uid,
+    )
+
+
+def _as_transient(error: OSError) -> Transient:
+    """Return the error as one of ours, without the path, which says nothing."""
+    if error.errno in _NO_SPACE_ERRNOS:
+        return NoSpace("The volume of the inbox is full.", remedy="Free space on it.")
+    return Transient(f"The inbox cannot be written: {error.strerror}.", remedy="Look at the volume and its rights.")

@@ -1,0 +1,83 @@
+"""Who may be connected: caps that a stranger's silence cannot use up.
+
+A connection is *pending* until its association is established, and again after it has ended. Established
+associations are capped, in all and by address, and one too many is rejected by name (2/3/2). Pending connections
+are capped as well, but there the newcomer gets in and an old one is cut: a sender needs milliseconds to get past
+this stage, and whoever lingers in it (a scanner, a health check, an attack) must not keep a modality out.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Hashable, Mapping
+
+_FEWEST_PENDING = 16
+
+
+class Slots:
+    """Counts connections by any hashable handle; any number of threads may use it.
+
+    Parameters
+    ----------
+    max_associations
+        Established associations at once.
+    max_per_address
+        Established associations at once from one address.
+    """
+
+    def __init__(self, *, max_associations: int, max_per_address: int) -> None:
+        self._max_associations = max_associations
+        self._max_per_address = max_per_address
+        self._max_pending = max(_FEWEST_PENDING, max_associations)
+        self._lock = threading.Lock()
+        self._pending: dict[Hashable, str] = {}
+        self._established: dict[Hashable, str] = {}
+
+    def arrive(self, connection: Hashable, address: str) -> Hashable | None:
+        """Count a new connection as pending; return the one that has to be cut for it, if any."""
+        with self._lock:
+            evicted = None
+            if len(self._pending) >= self._max_pending:
+                evicted = one_to_cut(self._pending)
+                del self._pending[evicted]
+            self._pending[connection] = address
+            return evicted
+
+    def establish(self, connection: Hashable) -> bool:
+        """Count a pending connection as established; return False when a cap stands against it."""
+        with self._lock:
+            address = self._pending.get(connection)
+            if address is None:  # cut a moment ago
+                return False
+            from_there = sum(other == address for other in self._established.values())
+            if len(self._established) >= self._max_associations or from_there >= self._max_per_address:
+                return False
+            self._established[connection] = self._pending.pop(connection)
+            return True
+
+    def depart(self, connection: Hashable) -> None:
+        """Count an established connection as pending again: its association is over, the peer has yet to hang up."""
+        with self._lock:
+            address = self._established.pop(connection, None)
+            if address is not None:
+                self._pending[connection] = address
+
+    def leave(self, connection: Hashable) -> None:
+        """Forget a connection; harmless when it is forgotten already."""
+        with self._lock:
+            self._pending.pop(connection, None)
+            self._established.pop(connection, None)
+
+
+def one_to_cut(pending: Mapping[Hashable, str]) -> Hashable:
+    """Return the oldest of the pending connections of the address that has most of them.
+
+    Parameters
+    ----------
+    pending
+        Address by connection, oldest first; not empty.
+
+    >>> one_to_cut({"a": "10.0.0.1", "b": "10.0.0.9", "c": "10.0.0.9"})
+    'b'
+    """
+    busiest, _count = Counter(pending.values()).most_common(1)[0]
+    return next(connection for connection, address in pending.items() if address == busiest)

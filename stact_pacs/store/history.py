@@ -1,0 +1,72 @@
+"""The history of every case: one row per move, written in the transaction of the move itself."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from stact_pacs import __version__
+from stact_pacs.store import schema
+
+
+class Action(StrEnum):
+    """What an event row can tell of."""
+
+    SERIES_OPENED = "series_opened"
+    """The first instance of a series came."""
+    SERIES_REOPENED = "series_reopened"
+    """A late instance came after the series was closed: the next revision begins."""
+    SERIES_CLOSED = "series_closed"
+    """The series was quiet for long enough; its jobs were made."""
+    INSTANCE_CONFLICT = "instance_conflict"
+    """Other bytes came under a SOP Instance UID that is on record; they were quarantined."""
+    JOB_CREATED = "job_created"
+    JOB_CLAIMED = "job_claimed"
+    JOB_LEASE_ENDED = "job_lease_ended"
+    """The worker gave no sign of life until its lease ended."""
+    JOB_RETRY_SCHEDULED = "job_retry_scheduled"
+    """An attempt failed and another one is due later."""
+    JOB_FINISHED = "job_finished"
+    """The result, its objects and what is owed were stored."""
+    JOB_FAILED = "job_failed"
+    JOB_DELIVERED = "job_delivered"
+    """The last owed object was accepted."""
+    JOB_RETRIED = "job_retried"
+    """A person asked for another try."""
+    JOB_CANCELLED = "job_cancelled"
+    JOB_HELD = "job_held"
+    JOB_RELEASED = "job_released"
+    JOB_PRIORITISED = "job_prioritised"
+    DELIVERY_STARTED = "delivery_started"
+    """A sender claimed the delivery; what follows may have reached the destination."""
+    DELIVERY_CONFIRMED = "delivery_confirmed"
+    DELIVERY_RETRY_SCHEDULED = "delivery_retry_scheduled"
+    DELIVERY_FAILED = "delivery_failed"
+    """Dead letter."""
+    DELIVERY_RETRIED = "delivery_retried"
+    """A person asked for another try."""
+
+
+def record(
+    connection: Connection,
+    action: Action,
+    detail: str,
+    *,
+    now: datetime,
+    series_id: int | None = None,
+    job_id: int | None = None,
+    delivery_id: int | None = None,
+) -> None:
+    """Write one event in the caller's transaction; `detail` is a sentence without patient attributes."""
+    connection.execute(
+        sa.insert(schema.events).values(
+            at=now,
+            action=action.value,
+            detail=detail,
+            software_version=__version__,
+            series_id=series_id,
+            job_id=job_id,
+            delivery_id=delivery_id,
+        )
+    )

@@ -1,0 +1,177 @@
+"""Open series, and the one transaction that closes a series and makes its jobs."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from stact_pacs.domain import CineSource, Instance, JobState, OpenSeries, SeriesKey, SeriesState
+from stact_pacs.queue.states import check_move
+from stact_pacs.store import history
+from stact_pacs.store.database import Database
+from stact_pacs.store.history import Action
+from stact_pacs.store.rows import instance_of, key_of
+from stact_pacs.store.schema import instances, job_instances, jobs, series
+
+_IS_OPEN = series.c.state == sa.literal(SeriesState.OPEN, series.c.state.type, literal_execute=True)
+"""The state stands in the SQL itself, so that the partial index serves."""
+
+
+class SeriesRecords:
+    """The series on record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open_series(self) -> list[OpenSeries]:
+        """Return every open series with all of its instances, the longest quiet first, at one moment."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(series).where(_IS_OPEN).order_by(series.c.last_instance_at)).mappings()
+            opened = [(key_of(row), row) for row in rows]
+            members = _instances_of_open_series(connection)
+        return [
+            OpenSeries(
+                key=key,
+                revision=row["revision"],
+                last_instance_at=row["last_instance_at"],
+                instances=tuple(members[key]),
+            )
+            for key, row in opened
+        ]
+
+    def close(
+        self, opened: OpenSeries, sources: Sequence[CineSource], *, bundle_digest: str, now: datetime
+    ) -> list[int]:
+        """Close a series and make one job per cine whose key is new, in one transaction.
+
+        Parameters
+        ----------
+        opened
+            The series as it was read. If an instance came since, nothing happens: it is still open.
+        sources
+            The cines of exactly those instances.
+        bundle_digest
+            Digest of the bundle that shall score them, 64 hex digits.
+
+        Returns
+        -------
+        The ids of the jobs made. Empty when an instance came meanwhile, and when every cine has its job already.
+        """
+        check_move(SeriesState.OPEN, SeriesState.CLOSED)
+        with self._database.write() as connection:
+            series_id = connection.execute(_closing(opened, now)).scalar_one_or_none()
+            if series_id is None:
+                return []
+            maker = _JobMaker(self._database, connection, series_id, opened, bundle_digest, now)
+            job_ids = [job_id for source in sources if (job_id := maker.make(source)) is not None]
+            detail = f"Revision {opened.revision}: {len(opened.instances)} instances, {len(job_ids)} new jobs."
+            history.record(connection, Action.SERIES_CLOSED, detail, now=now, series_id=series_id)
+        return job_ids
+
+
+class _JobMaker:
+    """Makes the jobs of one revision of a series, inside the transaction that closes it."""
+
+    def __init__(
+        self,
+        database: Database,
+        connection: Connection,
+        series_id: int,
+        opened: OpenSeries,
+        bundle_digest: str,
+        now: datetime,
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._series_id = series_id
+        self._opened = opened
+        self._bundle_digest = bundle_digest
+        self._now = now
+        self._row_ids = _row_ids(connection, opened.key)
+        self._earlier_jobs = _newest_jobs(connection, series_id, before_revision=opened.revision)
+
+    def make(self, source: CineSource) -> int | None:
+        """Make the job of one cine; None when its key is on record: it is never scored again."""
+        members = [self._row_ids[instance.sop_instance_uid] for instance in source.instances]
+        job_id: int | None = self._connection.execute(
+            self._database.insert(jobs)
+            .values(
+                job_key=source.job_key(self._bundle_digest),
+                series_id=self._series_id,
+                series_revision=self._opened.revision,
+                bundle_digest=self._bundle_digest,
+                predecessor_job_key=self._predecessor(members),
+                state=JobState.WAITING,
+                available_at=self._now,
+                created_at=self._now,
+            )
+            .on_conflict_do_nothing()
+            .returning(jobs.c.id)
+        ).scalar_one_or_none()
+        if job_id is not None:
+            places = [{"job_id": job_id, "position": at, "instance_id": member} for at, member in enumerate(members)]
+            self._connection.execute(sa.insert(job_instances), places)
+            detail = f"A cine of {source.number_of_frames} frames in {len(members)} instances."
+            history.record(self._connection, Action.JOB_CREATED, detail, now=self._now, job_id=job_id)
+        return job_id
+
+    def _predecessor(self, members: Sequence[int]) -> str | None:
+        """Return the key of the newest job of an earlier revision that shares an instance with this cine."""
+        sharing = [self._earlier_jobs[member] for member in members if member in self._earlier_jobs]
+        return max(sharing)[1] if sharing else None
+
+
+def _instances_of_open_series(connection: Connection) -> dict[SeriesKey, list[Instance]]:
+    same_series = sa.and_(
+        series.c.study_instance_uid == instances.c.study_instance_uid,
+        series.c.series_instance_uid == instances.c.series_instance_uid,
+    )
+    rows = connection.execute(sa.select(instances).join(series, same_series).where(_IS_OPEN).order_by(instances.c.id))
+    members = defaultdict(list)
+    for row in rows.mappings():
+        members[key_of(row)].append(instance_of(row))
+    return members
+
+
+def _closing(opened: OpenSeries, now: datetime) -> sa.Executable:
+    """Return the statement that closes the series if it still is what was read.
+
+    The count stands in the series' own row because PostgreSQL, after waiting for the row, looks again at that row
+    only; a count over `instances` would be the one from before the wait.
+    """
+    return (
+        sa.update(series)
+        .where(
+            series.c.study_instance_uid == opened.key.study_instance_uid,
+            series.c.series_instance_uid == opened.key.series_instance_uid,
+            _IS_OPEN,
+            series.c.revision == opened.revision,
+            series.c.instance_count == len(opened.instances),
+        )
+        .values(state=SeriesState.CLOSED, closed_at=now)
+        .returning(series.c.id)
+    )
+
+
+def _row_ids(connection: Connection, key: SeriesKey) -> dict[str, int]:
+    """Return the row ids of the series' instances, by SOP Instance UID."""
+    rows = connection.execute(
+        sa.select(instances.c.sop_instance_uid, instances.c.id).where(
+            instances.c.study_instance_uid == key.study_instance_uid,
+            instances.c.series_instance_uid == key.series_instance_uid,
+        )
+    )
+    return {row.sop_instance_uid: row.id for row in rows}
+
+
+def _newest_jobs(connection: Connection, series_id: int, *, before_revision: int) -> dict[int, tuple[int, str]]:
+    """Return id and key of the newest earlier job that each instance (by row id) is part of."""
+    rows = connection.execute(
+        sa.select(job_instances.c.instance_id, jobs.c.id, jobs.c.job_key)
+        .join(jobs, jobs.c.id == job_instances.c.job_id)
+        .where(jobs.c.series_id == series_id, jobs.c.series_revision < before_revision)
+        .order_by(jobs.c.id)
+    )
+    return {row.instance_id: (row.id, row.job_key) for row in rows}

@@ -1,0 +1,95 @@
+"""How good it is, always with an interval: Dice, AUROC (DeLong), proportions (Wilson), operating points."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from stact_pacs.bundle import Estimate, MeasuredPoint
+from stact_pacs.domain import OperatingPoint
+
+RULE_OUT_SENSITIVITY = 0.95
+"""What the rule-out operating point must reach on the data it is chosen on."""
+_Z = float(norm.ppf(0.975))
+"""Half width of a 95 % interval, in standard errors."""
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the Dice coefficient of two boolean arrays of one shape; two empty ones agree: 1."""
+    total = int(one.sum()) + int(other.sum())
+    return 2.0 * int((one & other).sum()) / total if total else 1.0
+
+
+def wilson(successes: int, n: int) -> Estimate:
+    """Return a proportion with its 95 % Wilson interval, which holds near 0 and 1 and for small n."""
+    share, z2 = successes / n, _Z**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n**2)))
+    return Estimate(value=share, ci_low=max(0.0, min(share, centre - half)), ci_high=min(1.0, max(share, centre + half)), n=n)
+
+
+def mean_in_unit(values: Sequence[float]) -> Estimate:
+    """Return the mean of values in [0, 1] with its 95 % normal interval; two values are needed."""
+    sample = np.asarray(values, dtype=np.float64)
+    half = _Z * float(sample.std(ddof=1)) / len(sample) ** 0.5
+    return _clipped(float(sample.mean()), half, len(sample))
+
+
+def auroc(malignant: np.ndarray, scores: np.ndarray) -> Estimate:
+    """Return the area under the ROC curve with its 95 % interval by DeLong's variance.
+
+    Parameters
+    ----------
+    malignant
+        bool (n,), both classes present.
+    scores
+        float (n,), higher is more malignant.
+    """
+    positives, negatives = scores[malignant], scores[~malignant]
+    wins = np.sign(positives[:, np.newaxis] - negatives) / 2 + 0.5  # (positives, negatives), ties count a half
+    by_positive, by_negative = wins.mean(axis=1), wins.mean(axis=0)
+    variance = _variance_of_mean(by_positive) + _variance_of_mean(by_negative)
+    return _clipped(float(roc_auc_score(malignant, scores)), _Z * float(np.sqrt(variance)), len(scores))
+
+
+def _variance_of_mean(values: np.ndarray) -> float:
+    return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
+
+
+def _clipped(value: float, half: float, n: int) -> Estimate:
+    return Estimate(value=value, ci_low=max(0.0, value - half), ci_high=min(1.0, value + half), n=n)
+
+
+def chosen_points(malignant: np.ndarray, probabilities: np.ndarray) -> tuple[OperatingPoint, ...]:
+    """Choose the operating points on training data (out of fold): `rule-out` first, then `youden`.
+
+    `rule-out` is the highest threshold with a sensitivity of at least 0.95; `youden` has the highest sum of
+    sensitivity and specificity.
+    """
+    false_positive, true_positive, thresholds = roc_curve(malignant, probabilities, drop_intermediate=False)
+    rule_out = thresholds[np.argmax(true_positive >= RULE_OUT_SENSITIVITY)]
+    youden = thresholds[np.argmax(true_positive - false_positive)]
+    return (
+        OperatingPoint(name="rule-out", threshold=_rounded_down(rule_out)),
+        OperatingPoint(name="youden", threshold=_rounded_down(youden)),
+    )
+
+
+def _rounded_down(threshold: float) -> float:
+    """Return a threshold a person can read; downwards, so that no positive is lost."""
+    return float(np.floor(min(threshold, 1.0) * 1e4) / 1e4)
+
+
+def measured(
+    point: OperatingPoint, malignant: np.ndarray, probabilities: np.ndarray, *, default: bool = False
+) -> MeasuredPoint:
+    """Return the point with the sensitivity and specificity that it has on these nodules."""
+    positive = probabilities >= point.threshold
+    return MeasuredPoint(
+        name=point.name,
+        threshold=point.threshold,
+        sensitivity=wilson(int((positive & malignant).sum()), int(malignant.sum())),
+        specificity=wilson(int((~positive & ~malignant).sum()), int((~malignant).sum())),
+        default=default,
+    )

@@ -1,0 +1,208 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import simplejpeg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.encaps import encapsulate
+from pydicom.pixels import pixel_array
+
+from stact_pacs.cine import known_answers
+from stact_pacs.cine.codestream import declared_rgb, jpeg_2000_header, jpeg_header
+from stact_pacs.cine.decode import decode_cine
+from stact_pacs.cine.frames import decode_frames
+from stact_pacs.cine.known_answers import FOLDER, decoder_known_answers, known_rgb
+from stact_pacs.cine.pixel_data import describe
+from stact_pacs.cine.reading import read_header
+from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
+from stact_pacs.errors import Reason, Refused
+
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+RLE = "1.2.840.10008.1.2.5"
+RGB = np.stack([np.add.outer(np.arange(32) * 4, np.arange(48) * s) for s in (1, 2, 3)], axis=-1).astype(np.uint8)
+JPEG = {"transfer_syntax": JPEG_BASELINE, "Rows": 32, "Columns": 48, "SamplesPerPixel": 3, "PlanarConfiguration": 0}
+
+
+def decoded(cine: Any) -> np.ndarray:
+    frames: np.ndarray = decode_cine(cine, refuse_colour_flow=False).frames
+    return frames
+
+
+def jpeg(rgb: np.ndarray = RGB, subsampling: str = "444") -> bytes:
+    coded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=98, colorsubsampling=subsampling)
+    return coded
+
+
+def without_jfif(codestream: bytes) -> bytes:
+    length = int.from_bytes(codestream[4:6])
+    return codestream[:2] + codestream[4 + length :]
+
+
+def test_every_decoder_gives_the_known_answers() -> None:
+    assert decoder_known_answers() == []
+
+
+def test_there_is_a_known_answer_for_every_supported_transfer_syntax_and_they_are_small() -> None:
+    files = {path.name: path.stat().st_size for path in FOLDER.glob("*.dcm")}
+    assert set(files) == {f"{uid}.dcm" for uid in SUPPORTED_TRANSFER_SYNTAXES}
+    assert sum(files.values()) < 50_000
+
+
+@pytest.mark.parametrize("uid", SUPPORTED_TRANSFER_SYNTAXES)
+def test_the_colours_for_the_flow_test_are_right_in_every_transfer_syntax(uid: str) -> None:
+    path = FOLDER / f"{uid}.dcm"
+    header = read_header(path)
+    assert header.transfer_syntax_uid == uid
+    colours = np.stack([frame.colour() for frame in decode_frames(path, header, describe(header))])  # type: ignore[misc]
+    assert np.abs(colours.astype(int) - known_rgb()).max() <= 6
+
+
+def test_a_wrong_or_missing_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(FOLDER, tmp_path / "answers")
+    (tmp_path / "answers" / f"{RLE}.dcm").unlink()
+    wrong = tmp_path / "answers" / "1.2.840.10008.1.2.1.dcm"
+    content = bytearray(wrong.read_bytes())
+    content[-100:] = bytes(100)
+    wrong.write_bytes(content)
+    monkeypatch.setattr(known_answers, "FOLDER", tmp_path / "answers")
+    wrongly, missing = decoder_known_answers()
+    assert "decoded wrongly" in wrongly
+    assert RLE in missing
+
+
+@pytest.mark.parametrize("name", ["color3d_jpeg_baseline.dcm", "examples_ybr_color.dcm"])
+def test_the_luminance_of_real_jpeg_cines_is_the_y_plane_to_the_bit(
+    real_image: Callable[[str], Path], source: Any, name: str
+) -> None:
+    path = real_image(name)
+    raw = pixel_array(path, raw=True, decoding_plugin="pillow")
+    assert np.array_equal(decode_cine(source(path)).frames, raw[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "plugin"),
+    [
+        ("SC_rgb_rle_2frame.dcm", "pydicom"),
+        ("SC_rgb_jpeg_gdcm.dcm", "gdcm"),
+        ("US1_J2KI.dcm", "pillow"),
+        ("US1_J2KR.dcm", "gdcm"),
+        ("SC_rgb_jls_lossy_sample.dcm", "gdcm"),
+        ("SC_rgb_dcmtk_+eb+cr.dcm", "gdcm"),
+        ("SC_jpeg_no_color_transform.dcm", "pillow"),
+        ("SC_jpeg_no_color_transform_2.dcm", "pillow"),
+        ("SC_rgb_jpeg_app14_dcmd.dcm", "pillow"),
+        ("color-pl.dcm", ""),
+    ],
+)
+def test_luminance_agrees_with_the_colours_that_another_decoder_gives(
+    real_image: Callable[[str], Path], name: str, plugin: str
+) -> None:
+    path = real_image(name)
+    header = read_header(path)
+    ours = np.stack([frame.luminance for frame in decode_frames(path, header, describe(header))])
+    rgb = pydicom.pixels.pixel_array(path, decoding_plugin=plugin)
+    assert np.abs(ours - rgb.reshape(*ours.shape, 3) @ np.array([0.299, 0.587, 0.114])).max() <= 1.01
+
+
+def test_an_unmarked_jpeg_that_the_header_calls_rgb_is_rgb(write_image: Any, source: Any) -> None:
+    as_rgb = without_jfif(jpeg(RGB))  # its three components are to be taken for R, G and B
+    components = simplejpeg.decode_jpeg(declared_rgb(as_rgb), colorspace="RGB")
+    path = write_image([as_rgb], PhotometricInterpretation="RGB", **JPEG)
+    assert np.abs(decoded(source(path))[0] - components @ np.array([0.299, 0.587, 0.114])).max() <= 1.01
+
+
+@pytest.mark.parametrize("codestream", [jpeg(RGB), without_jfif(jpeg(RGB, "422"))], ids=["jfif", "subsampled"])
+def test_a_jpeg_that_the_header_wrongly_calls_rgb_is_still_ybr(
+    write_image: Any, source: Any, codestream: bytes
+) -> None:
+    path = write_image([codestream], PhotometricInterpretation="RGB", **JPEG)
+    assert np.abs(decoded(source(path))[0] - RGB @ np.array([0.299, 0.587, 0.114])).max() <= 4
+
+
+def test_a_jpeg_2000_codestream_that_transformed_its_colours_gives_rgb_whatever_the_header_says(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(FOLDER / f"{JPEG_2000}.dcm")
+    dataset.PhotometricInterpretation = "YBR_FULL"
+    dataset.save_as(tmp_path / "mistagged.dcm")
+    header = read_header(tmp_path / "mistagged.dcm")
+    frames = [frame.luminance for frame in decode_frames(tmp_path / "mistagged.dcm", header, describe(header))]
+    assert np.abs(np.stack(frames) - known_rgb() @ np.array([0.299, 0.587, 0.114])).max() <= 1
+
+
+def test_frames_in_several_fragments_are_put_together(write_image: Any, source: Any) -> None:
+    whole = jpeg()
+    data = encapsulate([whole, whole], fragments_per_frame=3)
+    path = write_image([whole, whole], PhotometricInterpretation="YBR_FULL", **JPEG)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = data
+    dataset.save_as(path)
+    assert len(decode_cine(source(path)).frames) == 2
+
+
+@pytest.mark.parametrize("promised", [1, 3])
+def test_a_wrong_number_of_encoded_frames_is_refused(write_image: Any, source: Any, promised: int) -> None:
+    path = write_image([jpeg(), jpeg()], PhotometricInterpretation="YBR_FULL", **(JPEG | {"NumberOfFrames": promised}))
+    with pytest.raises(Refused, match="frames are promised"):
+        decode_cine(source(path))
+
+
+@pytest.mark.parametrize(
+    ("frames", "changes", "text"),
+    [
+        ([jpeg()[:-400]], {}, "cannot be decoded"),
+        ([b"\xff\xd8\xff\xd9"], {}, "no header"),
+        ([b"not a codestream"], {}, "no header"),
+        ([jpeg()], {"Rows": 64}, "differs in size"),
+        ([jpeg()], {"transfer_syntax": JPEG_2000}, "no header"),
+        ([jpeg()], {"transfer_syntax": RLE}, "cannot be decoded"),
+        ([jpeg()], {"transfer_syntax": "1.2.840.10008.1.2.4.102"}, "1.2.4.102 cannot be decoded"),
+    ],
+)
+def test_encoded_frames_that_do_not_fit_are_refused(
+    write_image: Any, source: Any, frames: list[bytes], changes: dict[str, Any], text: str
+) -> None:
+    path = write_image(frames, **({"PhotometricInterpretation": "YBR_FULL"} | JPEG | changes))
+    with pytest.raises(Refused, match=text) as refused:
+        decode_cine(source(path))
+    assert refused.value.reason is Reason.NOT_DECODABLE
+
+
+def test_a_jpeg_of_12_bits_is_refused(real_image: Callable[[str], Path], source: Any) -> None:
+    with pytest.raises(Refused, match="12 bits"):
+        decode_cine(source(real_image("JPGExtended.dcm")))
+
+
+@pytest.mark.parametrize("uid", [JPEG_BASELINE, "1.2.840.10008.1.2.4.80", JPEG_2000, "1.2.840.10008.1.2.4.201", RLE])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_altered_pixel_data_is_decoded_or_refused_and_nothing_else(
+    tmp_path: Path, uid: str, data: st.DataObject
+) -> None:
+    original = (FOLDER / f"{uid}.dcm").read_bytes()
+    path = tmp_path / "altered.dcm"
+    altered = bytearray(original[: data.draw(st.integers(len(original) // 2, len(original)))])
+    for _ in range(data.draw(st.integers(0, 4))):
+        altered[data.draw(st.integers(600, len(altered))) - 1] = data.draw(st.integers(0, 255))
+    path.write_bytes(altered)
+    try:
+        header = read_header(path)
+        frames = list(decode_frames(path, header, describe(header)))
+    except Refused:
+        return
+    assert {frame.luminance.shape for frame in frames} == {(24, 16)}
+
+
+def test_the_frame_header_is_read_without_decoding() -> None:
+    plain = jpeg_header(jpeg())
+    assert plain is not None
+    assert (plain.rows, plain.columns, plain.precision, plain.components, plain.is_rgb) == (32, 48, 8, 3, False)
+    unmarked = jpeg_header(without_jfif(jpeg()))
+    assert unmarked is not None
+    assert unmarked.is_rgb is None
+    assert jpeg_header(b"") is None
+    assert jpeg_2000_header(b"\xff\x4f\xff\x51") is None

@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import pytest
+
+from stact_pacs.cine.region import UltrasoundRegion, choose_region, shows_doppler
+from stact_pacs.domain import Box, Calibration
+
+TISSUE = UltrasoundRegion(
+    spatial_format=1, data_type=1, min_x=10, min_y=20, max_x=109, max_y=99, units_x=3, units_y=3, delta_x=0.01, delta_y=0.02
+)  # fmt: skip
+WHOLE = Box(x0=0, y0=0, x1=200, y1=100)
+
+
+def test_the_tissue_region_becomes_a_half_open_box_with_millimetres_per_pixel() -> None:
+    choice = choose_region([TISSUE], rows=100, columns=200)
+    assert choice.box == Box(x0=10, y0=20, x1=110, y1=100)
+    assert choice.calibration == Calibration(row_spacing_mm=0.2, column_spacing_mm=0.1)
+    assert choice.warnings == ()
+
+
+def test_without_a_tissue_region_the_whole_frame_is_scored_and_sizes_are_unknown() -> None:
+    trace = replace(TISSUE, spatial_format=4, data_type=10)
+    choice = choose_region([trace], rows=100, columns=200)
+    assert (choice.box, choice.calibration) == (WHOLE, None)
+    assert "no 2D tissue region" in choice.warnings[0]
+
+
+def test_an_overhang_of_one_pixel_is_clamped() -> None:
+    choice = choose_region([replace(TISSUE, max_x=200, max_y=100)], rows=100, columns=200)
+    assert choice.box == Box(x0=10, y0=20, x1=200, y1=100)
+    assert choice.calibration is not None
+
+
+@pytest.mark.parametrize("change", [{"max_x": 201}, {"max_y": 101}, {"min_x": 120}, {"min_x": 105}])
+def test_a_region_that_does_not_fit_the_image_is_stale_and_so_is_its_calibration(change: dict[str, int]) -> None:
+    choice = choose_region([replace(TISSUE, **change)], rows=100, columns=200)
+    assert (choice.box, choice.calibration) == (WHOLE, None)
+    assert "stale" in choice.warnings[0]
+
+
+def test_of_two_tissue_regions_the_larger_is_scored_and_a_warning_says_so() -> None:
+    choice = choose_region([replace(TISSUE, max_x=40), TISSUE], rows=100, columns=200)
+    assert choice.box.width == 100
+    assert "2 tissue regions" in choice.warnings[0]
+
+
+def test_the_sign_of_a_delta_is_only_a_direction() -> None:
+    choice = choose_region([replace(TISSUE, delta_x=-0.01)], rows=100, columns=200)
+    assert choice.calibration == Calibration(row_spacing_mm=0.2, column_spacing_mm=0.1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"units_x": 4}, {"units_y": 0}, {"delta_x": 0.0}, {"delta_y": 3.0}, {"delta_y": float("inf")}]
+)
+def test_a_calibration_in_doubt_is_dropped_but_the_region_stays(change: dict[str, float]) -> None:
+    choice = choose_region([replace(TISSUE, **change)], rows=100, columns=200)
+    assert choice.box == Box(x0=10, y0=20, x1=110, y1=100)
+    assert choice.calibration is None
+    assert "sizes are unknown" in choice.warnings[0]
+
+
+@pytest.mark.parametrize("data_type", range(2, 9))
+def test_doppler_over_the_tissue_counts(data_type: int) -> None:
+    assert shows_doppler([TISSUE, replace(TISSUE, data_type=data_type, min_x=50, max_x=60)])
+
+
+def test_doppler_beside_the_tissue_does_not_count() -> None:
+    assert not shows_doppler([TISSUE, replace(TISSUE, data_type=3, spatial_format=3, min_x=110, max_x=190)])
+
+
+def test_doppler_without_any_tissue_counts() -> None:
+    assert shows_doppler([replace(TISSUE, data_type=4, spatial_format=3)])
+
+
+@pytest.mark.parametrize("data_type", [1, 10, 13, 14])
+def test_tissue_traces_and_bars_are_no_doppler(data_type: int) -> None:
+    assert not shows_doppler([TISSUE, replace(TISSUE, data_type=data_type)])

@@ -1,0 +1,182 @@
+"""Result objects, a small PACS, a scripted peer, and records that live in memory."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from stact_pacs.deliver.cstore import CStoreSender
+from stact_pacs.deliver.mini_pacs import MiniPacs
+from stact_pacs.domain import Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
+from stact_pacs.errors import LeaseLost
+from stact_pacs.settings import Deliver, Destination
+
+COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def part10_bytes(sop_class_uid: str, sop_instance_uid: str, **elements: object) -> bytes:
+    """Return a small DICOM file in Explicit VR Little Endian."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = sop_class_uid, sop_instance_uid
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", Dataset(), file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class_uid, sop_instance_uid
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = derived_uid("study"), derived_uid("series")
+    dataset.Modality, dataset.PatientID = "SR", "PHANTOM-0001"
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    file = BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def result_object(name: str = "one", sop_class_uid: str = COMPREHENSIVE_SR, **elements: object) -> ResultObject:
+    """Return a result object; the same name gives the same bytes."""
+    uid = derived_uid("test", name)
+    return ResultObject(
+        kind=ObjectKind.SEG if sop_class_uid == SEGMENTATION else ObjectKind.SR,
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=uid,
+        series_instance_uid=derived_uid("series"),
+        content=part10_bytes(sop_class_uid, uid, **elements),
+    )
+
+
+@dataclass
+class Row:
+    """One delivery in memory."""
+
+    delivery: Delivery
+    state: DeliveryState = DeliveryState.OWED
+    next_attempt_at: datetime | None = None
+    leased_until: datetime | None = None
+    details: list[str] = field(default_factory=list)
+
+
+class MemoryRecords:
+    """The delivery records of the store, in memory."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.lose_lease_of: set[int] = set()
+
+    def owe(self, result: ResultObject, destination: str, since: datetime) -> Row:
+        number = len(self.rows) + 1
+        delivery = Delivery(
+            id=number,
+            job_id=number,
+            destination=destination,
+            attempts=0,
+            owed_since=since,
+            lease_token=0,
+            object=result,
+        )
+        self.rows.append(Row(delivery))
+        return self.rows[-1]
+
+    def claim_due(
+        self, *, owner: str, now: datetime, lease_s: float, destination: str | None = None
+    ) -> Delivery | None:
+        for row in self.rows:
+            due = row.state is DeliveryState.OWED and (row.next_attempt_at is None or row.next_attempt_at <= now)
+            free = row.leased_until is None or row.leased_until <= now
+            if due and free and destination in (None, row.delivery.destination):
+                row.delivery = replace(
+                    row.delivery, attempts=row.delivery.attempts + 1, lease_token=row.delivery.lease_token + 1
+                )
+                row.leased_until = now + timedelta(seconds=lease_s)
+                return row.delivery
+        return None
+
+    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime) -> None:
+        self._row(delivery, detail).state = DeliveryState.CONFIRMED
+
+    def retry_later(self, delivery: Delivery, detail: str, *, next_attempt_at: datetime, now: datetime) -> None:
+        self._row(delivery, detail).next_attempt_at = next_attempt_at
+
+    def dead_letter(self, delivery: Delivery, detail: str, *, now: datetime) -> None:
+        self._row(delivery, detail).state = DeliveryState.FAILED
+
+    def states(self) -> list[DeliveryState]:
+        return [row.state for row in self.rows]
+
+    def _row(self, delivery: Delivery, detail: str) -> Row:
+        row = self.rows[delivery.id - 1]
+        if delivery.id in self.lose_lease_of or row.delivery.lease_token != delivery.lease_token:
+            raise LeaseLost(f"Delivery {delivery.id} is leased to another sender.")
+        row.leased_until = None
+        row.details.append(detail)
+        return row
+
+
+@pytest.fixture
+def make_object() -> Callable[..., ResultObject]:
+    return result_object
+
+
+@pytest.fixture
+def records() -> MemoryRecords:
+    return MemoryRecords()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def sender() -> CStoreSender:
+    return CStoreSender(Deliver(timeout_s=2))
+
+
+@pytest.fixture
+def mini_pacs(tmp_path: Path) -> Iterator[MiniPacs]:
+    with MiniPacs(tmp_path / "pacs") as pacs:
+        yield pacs
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def scripted_peer() -> Callable[..., object]:
+    """A peer that answers each PDU it gets with the next bytes of a script, then is silent or closes."""
+
+    @contextmanager
+    def start(*answers: bytes, close: bool = True) -> Iterator[Destination]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        done = threading.Event()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                for answer in answers:
+                    connection.recv(1 << 20)
+                    connection.sendall(answer)
+                if not close:
+                    done.wait(20)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            port = listener.getsockname()[1]
+            yield Destination(name="scripted", host="127.0.0.1", port=port, ae_title="SCRIPTED")
+        finally:
+            done.set()
+            thread.join(20)
+            listener.close()
+
+    return start

@@ -1,0 +1,40 @@
+"""No patient leaves by the log."""
+
+import json
+
+import pytest
+import structlog
+
+from stact_pacs import log
+
+
+@pytest.fixture(autouse=True)
+def _json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("DEBUG", json_lines=True)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_field_that_is_not_on_the_allow_list_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    log.get_logger().info("stored", action="instance_stored", patient_name="CANARY", sop_instance_uid="1.2.3")
+    [line] = lines(capsys)
+    assert line["sop_instance_uid"] == "1.2.3"
+    assert "CANARY" not in json.dumps(line)
+
+
+def test_a_line_stays_one_line_whatever_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    log.get_logger().warning("bad", error="first\nsecond\x1b[31m\u202e")
+    [line] = lines(capsys)
+    assert line["error"] == "first second [31m "
+
+
+def test_bound_fields_are_on_every_line_of_the_block_and_on_none_after(capsys: pytest.CaptureFixture[str]) -> None:
+    with log.bound(job_id=7):
+        log.get_logger().info("inside")
+    log.get_logger().info("outside")
+    inside, outside = lines(capsys)
+    assert inside["job_id"] == 7
+    assert "job_id" not in outside
+    structlog.contextvars.clear_contextvars()

@@ -1,0 +1,165 @@
+"""What is owed is sent until it is accepted or given up, and the job follows its deliveries."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from stact_pacs.domain import DeliveryState, JobState, ObjectKind, Outcome
+from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
+from stact_pacs.store import schema
+
+
+def claim(records: Any, now: Any = None, **choice: Any) -> Any:
+    return records.deliveries.claim_due(owner="sender-1", now=now or records.now, lease_s=120, **choice)
+
+
+def state(records: Any, job: Any) -> JobState:
+    found: JobState = records.jobs.case(job.id).state
+    return found
+
+
+def test_what_is_owed_is_claimed_with_the_bytes_that_were_stored(records: Any) -> None:
+    job = records.finished()
+    delivery = claim(records)
+    assert (delivery.job_id, delivery.destination, delivery.attempts) == (job.id, "pacs", 1)
+    assert delivery.object == records.jobs.result_object(job.id, ObjectKind.SEG)
+    assert delivery.owed_since == records.now
+
+
+def test_the_last_confirmation_makes_the_job_done(records: Any) -> None:
+    job = records.finished()
+    records.deliveries.confirmed(claim(records), "0x0000", now=records.now)
+    assert state(records, job) is JobState.DELIVERING
+    records.deliveries.confirmed(claim(records), "0x0000", now=records.now)
+    assert state(records, job) is JobState.DONE
+    assert records.actions(job)[-3:] == ["delivery_started", "delivery_confirmed", "job_delivered"]
+    assert claim(records) is None
+
+
+def test_deliveries_confirmed_at_the_same_time_still_end_the_job(records: Any) -> None:
+    job = records.finished(destinations=("one", "two", "three", "four"))
+    claimed = [claim(records) for _ in range(8)]
+    with ThreadPoolExecutor(8) as senders:
+        list(senders.map(lambda each: records.deliveries.confirmed(each, "0x0000", now=records.now), claimed))
+    assert state(records, job) is JobState.DONE
+    assert records.actions(job).count("job_delivered") == 1
+
+
+def test_a_reason_that_was_delivered_leaves_the_job_not_scored(records: Any) -> None:
+    job = records.finished(Outcome.NOT_SCORED)
+    records.deliveries.confirmed(claim(records), "0x0000", now=records.now)
+    assert state(records, job) is JobState.NOT_SCORED
+
+
+def test_a_claimed_delivery_is_nobody_elses_until_its_lease_ends(records: Any) -> None:
+    records.finished(Outcome.NO_NODULE)
+    first = claim(records)
+    assert claim(records, records.later(seconds=119)) is None
+    second = claim(records, records.later(seconds=121))
+    assert (second.id, second.attempts) == (first.id, 2)
+    assert second.lease_token > first.lease_token
+    assert second.object == first.object
+
+
+@pytest.mark.parametrize("write", ["confirmed", "retry_later", "dead_letter"])
+def test_a_sender_that_lost_its_claim_writes_nothing(records: Any, write: str) -> None:
+    job = records.finished(Outcome.NO_NODULE)
+    stale = claim(records)
+    claim(records, records.later(hours=1))
+    before = records.jobs.case(job.id)
+    extra = {"next_attempt_at": records.now} if write == "retry_later" else {}
+    with pytest.raises(LeaseLost):
+        getattr(records.deliveries, write)(stale, "late", now=records.later(hours=1), **extra)
+    assert records.jobs.case(job.id) == before
+
+
+def test_many_senders_never_get_the_same_delivery(records: Any) -> None:
+    records.finished(destinations=("one", "two", "three", "four"))
+    with ThreadPoolExecutor(8) as senders:
+        claimed = [each for each in senders.map(lambda _: claim(records), range(12)) if each is not None]
+    assert len({each.id for each in claimed}) == len(claimed) == 8
+
+
+def test_a_retry_waits_until_it_is_due(records: Any) -> None:
+    records.finished(Outcome.NO_NODULE)
+    due = records.later(minutes=5)
+    records.deliveries.retry_later(claim(records), "0xA700", next_attempt_at=due, now=records.now)
+    (row,) = records.deliveries.list()
+    assert (row.state, row.next_attempt_at, row.detail) == (DeliveryState.OWED, due, "0xA700")
+    assert claim(records, records.later(minutes=4)) is None
+    assert claim(records, due).attempts == 2
+
+
+def test_one_destination_can_be_asked_for(records: Any) -> None:
+    records.finished(Outcome.NO_NODULE, destinations=("one", "two"))
+    assert claim(records, destination="two").destination == "two"
+    assert claim(records, destination="two") is None
+
+
+def test_a_dead_letter_fails_the_job(records: Any) -> None:
+    job = records.finished(Outcome.NO_NODULE)
+    records.deliveries.dead_letter(claim(records), "0xA900", now=records.now)
+    assert state(records, job) is JobState.FAILED
+    assert records.actions(job)[-2:] == ["delivery_failed", "job_failed"]
+    assert claim(records, records.later(days=9)) is None
+
+
+def test_other_deliveries_go_on_after_a_dead_letter(records: Any) -> None:
+    job = records.finished()
+    records.deliveries.dead_letter(claim(records), "0xA900", now=records.now)
+    records.deliveries.confirmed(claim(records), "0x0000", now=records.now)
+    assert state(records, job) is JobState.FAILED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NO_NODULE, Outcome.NOT_SCORED])
+def test_a_retried_dead_letter_is_owed_with_a_new_horizon(records: Any, outcome: Outcome) -> None:
+    job = records.finished(outcome)
+    before = state(records, job)
+    dead = claim(records)
+    records.deliveries.dead_letter(dead, "0xA900", now=records.now)
+    records.deliveries.retry(dead.id, now=records.later(days=4))
+    assert state(records, job) is before
+    again = claim(records, records.later(days=4))
+    assert (again.attempts, again.owed_since) == (1, records.later(days=4))
+    records.deliveries.confirmed(again, "0x0000", now=records.later(days=4))
+
+
+def test_the_job_stays_failed_while_another_dead_letter_is_left(records: Any) -> None:
+    job = records.finished()
+    dead = [claim(records), claim(records)]
+    for each in dead:
+        records.deliveries.dead_letter(each, "0xA900", now=records.now)
+    records.deliveries.retry(dead[0].id, now=records.now)
+    assert state(records, job) is JobState.FAILED
+
+
+def test_retrying_the_job_owes_all_its_dead_letters_again_and_scores_nothing(records: Any) -> None:
+    job = records.finished()
+    for each in [claim(records), claim(records)]:
+        records.deliveries.dead_letter(each, "0xA900", now=records.now)
+    records.jobs.retry(job.id, now=records.now)
+    assert state(records, job) is JobState.DELIVERING
+    assert records.deliveries.counts()[DeliveryState.OWED] == 2
+    assert records.claim() is None
+
+
+def test_only_a_dead_letter_can_be_retried(records: Any) -> None:
+    records.finished(Outcome.NO_NODULE)
+    with pytest.raises(IllegalMove, match="is OWED"):
+        records.deliveries.retry(claim(records).id, now=records.now)
+    with pytest.raises(NotFound):
+        records.deliveries.retry(99, now=records.now)
+
+
+def test_damaged_bytes_are_never_sent_and_hold_up_nothing_else(records: Any) -> None:
+    job = records.finished()
+    with records.database.write() as connection:
+        damage = sa.update(schema.result_objects).where(schema.result_objects.c.kind == ObjectKind.SEG)
+        connection.execute(damage.values(content=b"\x00"))
+    with pytest.raises(Defect, match="damaged"):
+        claim(records)
+    assert claim(records).object.kind is ObjectKind.SR
+    with pytest.raises(Defect, match="damaged"):
+        records.jobs.result_object(job.id, ObjectKind.SEG)
