@@ -75,7 +75,7 @@ def attention_chart(
         Makes the identifiers differ from those of the other charts on the page.
     """
     with _drawing():
-        figure = _figure(3.5 if areas else 2.1)
+        figure = _figure(3.5 if areas else 2.1, left_in=0.68, bottom_in=0.5)
         panels = figure.subplots(2 if areas else 1, 1, sharex=True, squeeze=False)[:, 0]
         if areas:
             _draw_areas(panels[0], areas)
@@ -102,12 +102,20 @@ def probability_chart(
 ) -> str:
     """Return an SVG of the probability on a scale of 0 to 100 %, with each member, the spread and the threshold."""
     with _drawing():
-        figure = _figure(1.25)
+        figure = _figure(1.25, left_in=0.1, bottom_in=0.26)
         axes = figure.subplots()
         low, high = max(0.0, probability - probability_sd), min(1.0, probability + probability_sd)
         axes.barh(0, 100, height=0.5, color=_LINE, alpha=0.45)
         axes.barh(0, 100 * (high - low), left=100 * low, height=0.5, color=_SOFT)
-        axes.plot([100 * value for value in members], [0] * len(members), "o", color=_ACCENT, alpha=0.55, markersize=5)
+        axes.plot(
+            [100 * value for value in members],
+            [0] * len(members),
+            "o",
+            color=_ACCENT,
+            alpha=0.55,
+            markersize=5,
+            clip_on=False,
+        )
         axes.vlines(100 * probability, -0.42, 0.42, color=_ACCENT, linewidth=3)
         axes.vlines(100 * threshold, -0.6, 0.6, color=_INK, linewidth=1, linestyle=(0, (3, 2)))
         axes.annotate(
@@ -127,7 +135,7 @@ def _draw_areas(axes: "Axes", areas: Sequence[int]) -> None:
     numbers = range(1, len(areas) + 1)
     axes.fill_between(numbers, shares, color=_SOFT, linewidth=0)
     axes.plot(numbers, shares, color=_ACCENT, linewidth=1.5)
-    axes.set(ylim=(0, 108), yticks=[0, 50, 100], ylabel="area, % of\nlargest")
+    axes.set(ylim=(0, 108), yticks=[0, 50, 100], ylabel="area, %")
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="x", length=0)
 
@@ -156,10 +164,19 @@ def _drawing() -> Iterator[None]:
         yield
 
 
-def _figure(height_in: float) -> "Figure":
+def _figure(height_in: float, *, left_in: float, bottom_in: float) -> "Figure":
+    """Return an empty figure with fixed margins: fitting them to the labels would double the time of a page."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, height_in))
+    figure.subplots_adjust(
+        left=left_in / _WIDTH_IN,
+        right=1 - 0.28 / _WIDTH_IN,  # half of the last label of the axis
+        bottom=bottom_in / height_in,
+        top=1 - 0.24 / height_in,  # the label above the chart
+        hspace=0.22,
+    )
+    return figure
 
 
 def _svg(figure: "Figure", name: str, title: str) -> str:
