@@ -41,10 +41,9 @@ def associate(
         try:
             association.negotiate(calling)
             yield association
-        except BaseException:
-            association.abort()
-            raise
-        association.release()
+            association.release()
+        finally:
+            association.abort_unless_released()
 
 
 def _connect(destination: Destination, timeout_s: float) -> socket.socket:
@@ -69,7 +68,7 @@ class Association:
     Parameters
     ----------
     contexts
-        Presentation contexts to propose, in order of preference; 1 to 128.
+        Presentation contexts to propose; 1 to 128.
     timeout_s
         Longest wait for one PDU, in either direction.
     """
@@ -85,6 +84,7 @@ class Association:
         self._context_ids: dict[Context, int] = {}
         self._pdu_bytes = _LONGEST_PDU_BYTES
         self._message_id = 0
+        self._is_released = False
 
     def negotiate(self, calling: str) -> None:
         """Request the association and take in the answer."""
@@ -135,12 +135,15 @@ class Association:
 
     def release(self) -> None:
         """Say goodbye (PS3.8 9.3.6); whatever the peer makes of it, the answers that came before stand."""
+        self._is_released = True
         with suppress(OSError, ProtocolError):
             self._send(pdus.RELEASE_RQ_PDU)
             self._receive(time.monotonic() + min(self._timeout_s, _GOODBYE_S))
 
-    def abort(self) -> None:
-        """Tell the peer that the association is over (PS3.8 9.3.8), without waiting for anything."""
+    def abort_unless_released(self) -> None:
+        """Tell the peer that the association is over (PS3.8 9.3.8), unless it has been told in peace."""
+        if self._is_released:
+            return
         with suppress(OSError):
             self._connection.settimeout(_GOODBYE_S)
             self._connection.sendall(pdus.ABORT_PDU)

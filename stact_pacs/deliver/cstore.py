@@ -193,8 +193,11 @@ def _context_of(path: Path) -> Context:
 def _store_file(association: Association, context: Context, path: Path, destination: Destination) -> SendOutcome:
     if not association.accepts(context):
         return _context_rejected(destination, context)
-    with _opened(path) as (part10, file):
-        return outcome_of_status(association.store(context, part10.sop_instance_uid, file))
+    try:
+        with _opened(path) as (part10, file):
+            return outcome_of_status(association.store(context, part10.sop_instance_uid, file))
+    except Refused as refused:  # it was readable a moment ago
+        return RefusedForGood(text=refused.text)
 
 
 def _in_groups(contexts: list[Context], size: int) -> Iterator[list[Context]]:

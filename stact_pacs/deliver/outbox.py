@@ -16,7 +16,7 @@ from stact_pacs.backoff import backoff_s
 from stact_pacs.deliver.cstore import outcome_of_error
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
 from stact_pacs.domain import Delivery, ResultObject
-from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
+from stact_pacs.errors import Defect, DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.log import bound, get_logger
 from stact_pacs.settings import Deliver, Destination
 
@@ -58,7 +58,7 @@ class _Rest:
     """A destination that failed is left alone for a while, so that it is not asked once per owed object."""
 
     since: datetime
-    """A this_pass that was set back to before this ends the rest."""
+    """A clock that was set back to before this ends the rest."""
     until: datetime
     failures: int
     """Failed associations in a row."""
@@ -134,6 +134,8 @@ class Outbox:
                     delivery = self._claim(this_pass, destination.name) if settled < MOST_PER_PASS else None
             self._rests.pop(destination.name, None)
         except (DestinationUnavailable, DeliveryRefused) as error:
+            if settled:
+                self._rests.pop(destination.name, None)  # it worked until a moment ago: begin with the shortest rest
             self._let_rest(destination.name, this_pass)
             log.warning(
                 "destination failed", action="destination_failed", destination=destination.name, error=str(error)
@@ -145,8 +147,13 @@ class Outbox:
     def _claim(self, this_pass: "_Pass", destination: str | None = None) -> Delivery | None:
         if this_pass.is_stopping():
             return None
-        lease_s = self._settings.lease_s
-        return self._records.claim_due(owner=self._owner, now=this_pass.now(), lease_s=lease_s, destination=destination)
+        now, lease_s = this_pass.now(), self._settings.lease_s
+        try:
+            return self._records.claim_due(owner=self._owner, now=now, lease_s=lease_s, destination=destination)
+        except Defect as error:
+            # One object whose stored bytes are damaged must not keep the others: the next pass claims those.
+            log.error("an owed object cannot be read", action="delivery_unreadable", error=str(error))  # noqa: TRY400
+            return None
 
     def _settle(self, delivery: Delivery, outcome: SendOutcome, this_pass: "_Pass") -> int:
         """Write the fate of one attempt; return how many fates were written: 1, or 0 when the lease was lost."""

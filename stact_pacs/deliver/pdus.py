@@ -36,7 +36,7 @@ _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 _COMMAND, _LAST = 0x01, 0x02  # bits of the message control header, PS3.8 E.2
 
-_CONTEXT_RESULT_ITEM, _TRANSFER_SYNTAX_ITEM, _USER_INFORMATION_ITEM, _MAXIMUM_LENGTH_ITEM = 0x21, 0x40, 0x50, 0x51
+_CONTEXT_RESULT_ITEM, _USER_INFORMATION_ITEM, _MAXIMUM_LENGTH_ITEM = 0x21, 0x50, 0x51
 _AC_FIXED_BYTES = 68  # protocol version, reserved, two AE titles, reserved: PS3.8 9.3.3
 
 
@@ -103,6 +103,8 @@ def decode_header(header: bytes) -> tuple[int, int]:
 
 def decode_associate_ac(body: bytes) -> Negotiated:
     """Return what the body of an A-ASSOCIATE-AC grants (PS3.8 9.3.3)."""
+    if len(body) < _AC_FIXED_BYTES:
+        raise ProtocolError(f"an A-ASSOCIATE-AC has {len(body)} bytes, at least {_AC_FIXED_BYTES} are needed")
     accepted, max_pdu_bytes = set(), 0
     for kind, item in _items(body[_AC_FIXED_BYTES:]):
         if kind == _CONTEXT_RESULT_ITEM and len(item) >= 4 and item[2] == 0:

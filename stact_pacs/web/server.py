@@ -3,27 +3,16 @@
 import socket
 import threading
 import time
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from stact_pacs.errors import Misconfigured
 from stact_pacs.settings import Web
-from stact_pacs.web.app import LOCAL_HOSTS, create_app
-from stact_pacs.web.ports import Records
 
 _START_S = 10.0
 _POLL_S = 0.02
 _DRAIN_S = 2
-
-
-def serve_until(stop: threading.Event, records: Records, reports_dir: Path, settings: Web) -> None:
-    """Serve the pages until told to stop; raises Misconfigured as `WebServer.start` does."""
-    server = WebServer(create_app(records, reports_dir, allowed_hosts=(*LOCAL_HOSTS, settings.host)), settings)
-    server.start()
-    stop.wait()
-    server.stop()
 
 
 class WebServer:

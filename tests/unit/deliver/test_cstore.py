@@ -88,6 +88,7 @@ def test_a_rejection_for_good_is_a_refusal_with_a_remedy(
         (b"", "closed the connection"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "broke the protocol"),
         (bytes([2, 0, 0, 0, 0, 100]) + b"x" * 100, "broke the protocol"),
+        (bytes([2, 0, 0, 0, 0, 2, 0, 1]), "broke the protocol"),
         (bytes([2, 0, 255, 255, 255, 255]), "broke the protocol"),
     ],
 )
@@ -128,6 +129,16 @@ def test_files_are_sent_as_they_are_and_what_is_no_dicom_file_is_named(
     assert [type(outcome) for _, outcome in outcomes] == [RefusedForGood, Accepted, RefusedForGood]
     assert steps == [(1, 3), (2, 3), (3, 3)]
     assert [data_set_bytes(path) for path in mini_pacs.received()] == [data_set_bytes(good)]
+
+
+def test_a_file_that_vanishes_while_others_are_sent_is_named_and_holds_up_nothing(
+    sender: CStoreSender, mini_pacs: MiniPacs, make_object: Callable, tmp_path: Path
+) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(make_object(path.name).content)
+    outcomes = sender.send_files(paths, mini_pacs.destination(), lambda done, total: paths[1].unlink(missing_ok=True))
+    assert [type(outcome) for _, outcome in outcomes] == [Accepted, RefusedForGood, Accepted]
 
 
 def test_files_of_more_kinds_than_one_association_can_carry_all_arrive(

@@ -231,6 +231,28 @@ def test_a_database_that_is_away_stops_the_pass_and_leaves_the_delivery_owed(
     assert row.state is DeliveryState.OWED
 
 
+def test_an_object_whose_stored_bytes_are_damaged_does_not_keep_the_next_one(
+    records: Any, make_outbox: Callable, make_object: Callable, now: datetime
+) -> None:
+    records.owe(make_object("damaged"), "pacs", now)
+    records.owe(make_object("sound"), "pacs", now)
+    records.damaged = {1}
+    outbox = make_outbox()
+    assert outbox.deliver_due(now) + outbox.deliver_due(now) == 1
+    assert records.states() == [DeliveryState.OWED, DeliveryState.CONFIRMED]
+
+
+def test_a_destination_that_answers_now_and_then_is_never_left_alone_for_long(
+    records: Any, script: ScriptedSender, make_outbox: Callable, make_object: Callable, now: datetime
+) -> None:
+    for number in range(20):
+        records.owe(make_object(str(number)), "pacs", now)
+    outbox = make_outbox()
+    for second in range(0, 60, 6):
+        script.script = [ACCEPTED, DestinationUnavailable("PACS dropped the association.")]
+        assert outbox.deliver_due(now + timedelta(seconds=second)) == 2
+
+
 def test_with_a_pacs_that_refuses_a_third_everything_arrives_in_the_end(
     records: Any, sender: CStoreSender, make_object: Callable, now: datetime, tmp_path: Path
 ) -> None:

@@ -1,0 +1,286 @@
+"""DCMTK's tools and pynetdicom send; what was acknowledged is on disk and in the database."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+import sqlalchemy as sa
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
+from pynetdicom import AE
+
+from stact_pacs.receive.inbox import Inbox
+from stact_pacs.receive.listener import Listener
+from stact_pacs.settings import Receive
+from stact_pacs.store.database import Database
+from stact_pacs.store.instances import InstanceRecords
+from stact_pacs.store.migrate import upgrade
+from stact_pacs.store.schema import instances
+
+pytestmark = [
+    pytest.mark.tools,
+    pytest.mark.skipif(shutil.which("storescu") is None, reason="storescu is missing: install dcmtk"),
+]
+
+
+@dataclass
+class Service:
+    """A listener over a real inbox and a real database."""
+
+    listener: Listener
+    inbox: Inbox
+    database: Database
+
+    def rows(self) -> dict[str, str]:
+        """SHA-256 of what is on record, by SOP Instance UID."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(instances.c.sop_instance_uid, instances.c.sha256))
+            return {row.sop_instance_uid: row.sha256 for row in rows}
+
+    def every_row_has_its_file(self) -> bool:
+        paths = [self.inbox.folders.object_path(sha256) for sha256 in self.rows().values()]
+        return all(hashlib.sha256(path.read_bytes()).hexdigest() == path.stem for path in paths)
+
+    def parts(self) -> list[Path]:
+        return list(self.inbox.folders.incoming.iterdir())
+
+    def run(self, tool: str, *arguments: str | Path, called: str = "STACT_PACS") -> subprocess.CompletedProcess[str]:
+        where = ["127.0.0.1", str(self.listener.port)]
+        command = [tool, "-v", "-aet", "MODALITY", "-aec", called, *arguments[:1], *where, *arguments[1:]]
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    services: list[Service] = []
+
+    def start(*, reserve_mb: int = 1, **settings: object) -> Service:
+        database = Database(f"sqlite:///{tmp_path / 'records.sqlite3'}")
+        upgrade(database)
+        inbox = Inbox(
+            tmp_path / "inbox", InstanceRecords(database), reserve_mb=reserve_mb, now=lambda: datetime.now(UTC)
+        )
+        section = Receive(calling_ae_titles=("MODALITY",)).model_copy(update={"port": 0, **settings})
+        service = Service(Listener(section, inbox), inbox, database)
+        service.listener.start()
+        services.append(service)
+        return service
+
+    yield start
+    for service in services:
+        service.listener.stop(5)
+        service.database.close()
+
+
+def cine(path: Path, uid: str, *, frames: int = 3, size: int = 64, pixel: int = 1, series: str = "1.2.3.2") -> Path:
+    """Write an uncompressed ultrasound cine."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = UltrasoundMultiFrameImageStorage
+    meta.MediaStorageSOPInstanceUID = uid
+    dataset = FileDataset(path, {}, file_meta=meta, preamble=b"MZ" + bytes(126))
+    dataset.SOPClassUID, dataset.SOPInstanceUID = UltrasoundMultiFrameImageStorage, uid
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3.1", series
+    dataset.PatientName, dataset.PatientID, dataset.Modality = "CANARY^PATIENT", "CANARY-ID", "US"
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = frames, size, size
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.PixelData = bytes([pixel]) * (frames * size * size)
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture
+def cines(tmp_path: Path) -> list[Path]:
+    (tmp_path / "sent").mkdir()
+    return [cine(tmp_path / "sent" / f"{n}.dcm", f"1.2.3.4.{n}", pixel=n) for n in range(20)]
+
+
+def test_echoscu_gets_its_answer(serve: Callable[..., Service]) -> None:
+    done = serve().run("echoscu")
+    assert done.returncode == 0, done.stderr
+
+
+def test_storescu_stores_and_the_files_are_what_was_sent(serve: Callable[..., Service], cines: list[Path]) -> None:
+    service = serve()
+    done = service.run("storescu", "-R", *cines)
+    assert done.returncode == 0, done.stderr
+    assert set(service.rows()) == {f"1.2.3.4.{n}" for n in range(20)}
+    assert service.every_row_has_its_file()
+    stored = pydicom.dcmread(service.inbox.folders.object_path(service.rows()["1.2.3.4.7"]))
+    assert stored == pydicom.dcmread(cines[7])
+    assert stored.preamble == bytes(128)
+
+
+def test_dcmsend_stores_each_file_in_its_own_transfer_syntax(serve: Callable[..., Service], tmp_path: Path) -> None:
+    service = serve()
+    data_store = Path(pytest.importorskip("data_store").__file__).parent / "data"
+    jpeg = data_store / "color3d_jpeg_baseline.dcm"
+    done = service.run("dcmsend", "-d", jpeg)
+    assert done.returncode == 0, done.stderr
+    (sha256,) = service.rows().values()
+    stored = pydicom.dcmread(service.inbox.folders.object_path(sha256))
+    assert stored.file_meta.TransferSyntaxUID == JPEGBaseline8Bit
+    assert stored.PixelData == pydicom.dcmread(jpeg).PixelData
+
+
+def test_sending_everything_again_changes_nothing(serve: Callable[..., Service], cines: list[Path]) -> None:
+    service = serve()
+    service.run("storescu", "-R", *cines)
+    before = service.rows()
+    assert service.run("storescu", "-R", *cines).returncode == 0
+    assert service.rows() == before
+    assert len(list(service.inbox.folders.stored_objects())) == len(before)
+
+
+def test_other_content_under_the_same_uid_is_refused_and_the_first_untouched(
+    serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    service = serve()
+    service.run("storescu", "-R", cine(tmp_path / "a.dcm", "1.2.3.4", pixel=1))
+    before = service.rows()
+    done = service.run("storescu", "-R", cine(tmp_path / "b.dcm", "1.2.3.4", pixel=2))
+    assert "CannotUnderstand" in done.stderr + done.stdout
+    assert service.rows() == before
+    assert service.every_row_has_its_file()
+    assert len(list(service.inbox.folders.quarantine.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("called", "text"), [("OTHER", "Called AE Title Not Recognized")])
+def test_storescu_is_told_why_it_is_rejected(
+    serve: Callable[..., Service], cines: list[Path], called: str, text: str
+) -> None:
+    done = serve().run("storescu", "-R", *cines, called=called)
+    assert done.returncode != 0
+    assert text in done.stderr + done.stdout
+
+
+def test_a_stranger_is_told_why_it_is_rejected(serve: Callable[..., Service]) -> None:
+    service = serve(calling_ae_titles=("SOMEBODY",))
+    done = service.run("echoscu")
+    assert "Calling AE Title Not Recognized" in done.stderr + done.stdout
+
+
+def test_below_the_reserve_the_rejection_is_transient(serve: Callable[..., Service], cines: list[Path]) -> None:
+    service = serve(reserve_mb=10**9)
+    done = service.run("storescu", "-R", *cines)
+    assert "Rejected Transient" in done.stderr + done.stdout
+    assert "Temporary Congestion" in done.stderr + done.stdout
+
+
+def test_storescu_killed_in_the_middle_leaves_only_what_was_acknowledged(
+    serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    service = serve()
+    large = cine(tmp_path / "large.dcm", "1.2.3.4", frames=100, size=1000)
+    where = ["127.0.0.1", str(service.listener.port)]
+    sender = subprocess.Popen(["storescu", "-aet", "MODALITY", "-aec", "STACT_PACS", "-R", *where, str(large)])
+    deadline = time.monotonic() + 10
+    while not service.parts() and sender.poll() is None and time.monotonic() < deadline:
+        pass
+    sender.send_signal(signal.SIGKILL)
+    sender.wait()
+    while service.parts() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert service.parts() == []
+    assert service.every_row_has_its_file()
+
+
+def test_pynetdicom_sends_several_associations_at_once(serve: Callable[..., Service], cines: list[Path]) -> None:
+    service = serve()
+    sender = AE(ae_title="MODALITY")
+    sender.add_requested_context(UltrasoundMultiFrameImageStorage, ExplicitVRLittleEndian)
+    statuses = []
+    associations = [sender.associate("127.0.0.1", service.listener.port, ae_title="STACT_PACS") for _ in range(4)]
+    for n, path in enumerate(cines):
+        statuses.append(associations[n % 4].send_c_store(path).Status)
+    for association in associations:
+        association.release()
+    assert statuses == [0x0000] * 20
+    assert len(service.rows()) == 20
+
+
+def test_pynetdicom_aborting_in_between_harms_nobody(serve: Callable[..., Service], cines: list[Path]) -> None:
+    service = serve()
+    sender = AE(ae_title="MODALITY")
+    sender.add_requested_context(UltrasoundMultiFrameImageStorage, ExplicitVRLittleEndian)
+    for path in cines[:5]:
+        association = sender.associate("127.0.0.1", service.listener.port, ae_title="STACT_PACS")
+        assert association.send_c_store(path).Status == 0x0000
+        association.abort()
+    assert len(service.rows()) == 5
+    assert service.parts() == []
+
+
+_LISTENER_PROGRAM = textwrap.dedent(
+    """
+    import resource, sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from stact_pacs import log
+    from stact_pacs.receive.inbox import Inbox
+    from stact_pacs.receive.listener import Listener
+    from stact_pacs.settings import Receive
+    from stact_pacs.store.database import Database
+    from stact_pacs.store.instances import InstanceRecords
+    from stact_pacs.store.migrate import upgrade
+
+    log.configure()
+    folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    database = Database(f"sqlite:///{folder / 'records.sqlite3'}")
+    upgrade(database)
+    inbox = Inbox(folder / "inbox", InstanceRecords(database), reserve_mb=1, now=lambda: datetime.now(UTC))
+    listener = Listener(Receive(port=port, accept_any=True), inbox)
+    listener.start()
+    peak_kb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak_kb(), flush=True)
+    sys.stdin.readline()
+    listener.stop(5)
+    print(peak_kb(), flush=True)
+    """
+)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@pytest.mark.slow
+def test_an_instance_of_300_mb_is_received_in_flat_memory(tmp_path: Path) -> None:
+    port = free_port()
+    large = cine(tmp_path / "large.dcm", "1.2.3.4", frames=300, size=1000)
+    program = subprocess.Popen(
+        [sys.executable, "-c", _LISTENER_PROGRAM, str(tmp_path), str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    with program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        before_kb = int(program.stdout.readline())
+        sent = subprocess.run(["storescu", "-aec", "STACT_PACS", "-R", "127.0.0.1", str(port), str(large)], check=False)
+        program.stdin.write("stop\n")
+        program.stdin.flush()
+        grown_kb = int(program.stdout.readline()) - before_kb
+    assert sent.returncode == 0
+    assert grown_kb < 30_000
+    large.unlink()
