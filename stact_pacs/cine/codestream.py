@@ -28,6 +28,8 @@ class CodestreamHeader:
     components: int
     is_rgb: bool | None
     """Whether the decoder gives RGB; None when the codestream leaves it open."""
+    position: int = 0
+    """Byte offset of the frame header."""
 
 
 def jpeg_header(codestream: bytes) -> CodestreamHeader | None:
@@ -67,6 +69,7 @@ def _start_of_frame(codestream: bytes, position: int, jfif: bool, adobe_transfor
         precision=precision,
         components=components,
         is_rgb=_is_rgb(jfif, adobe_transform, ids, sampling),
+        position=position,
     )
 
 
@@ -81,9 +84,13 @@ def _is_rgb(jfif: bool, adobe_transform: int | None, ids: bytes, sampling: bytes
     return False if len(set(sampling)) > 1 else None
 
 
-def declared_rgb(codestream: bytes) -> bytes:
-    """Return the JPEG codestream with an Adobe segment that says "no colour transform": its samples are RGB."""
-    return codestream[:2] + _ADOBE_NO_TRANSFORM + codestream[2:]
+def declared_rgb(codestream: bytes, header: CodestreamHeader) -> bytes:
+    """Return the JPEG codestream so marked that its three components come out as they are stored.
+
+    libjpeg believes a JFIF segment before all others, then the last Adobe segment before the frame header.
+    """
+    segments = codestream[: header.position].replace(b"JFIF\0", b"none\0")
+    return segments + _ADOBE_NO_TRANSFORM + codestream[header.position :]
 
 
 def jpeg_2000_header(codestream: bytes) -> CodestreamHeader | None:

@@ -8,23 +8,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import simplejpeg
+from pydicom.errors import BytesLengthException
 from pydicom.pixels.decoders.base import get_decoder
 
 from stact_pacs.cine.codestream import declared_rgb, jpeg_2000_header, jpeg_header
 from stact_pacs.cine.luminance import Converter, palette_of
-from stact_pacs.cine.pixel_data import (
-    PixelDescription,
-    check_pixel_data,
-    codestreams,
-    extended_offsets,
-    not_decodable,
-)
+from stact_pacs.cine.pixel_data import PixelDescription, check_pixel_data, codestreams, not_decodable
 from stact_pacs.cine.reading import Header, quietly
-from stact_pacs.cine.syntaxes import DECODERS, JPEG_2000_FAMILY, DecoderName
+from stact_pacs.cine.syntaxes import DECODERS, JPEG_2000_FAMILY, JPEG_LOSSLESS, DecoderName
 
 _DECODE_ERRORS = (
-    RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError,
-    struct.error, EOFError,
+    BytesLengthException, RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
+    NotImplementedError, struct.error, EOFError,
 )  # fmt: skip
 
 
@@ -59,7 +54,7 @@ def _decoded(file: BinaryIO, header: Header, description: PixelDescription) -> I
     converter = _converter(header, description)
     if DECODERS[header.transfer_syntax_uid] is DecoderName.LIBJPEG_TURBO:
         for codestream in codestreams(file, header, description):
-            yield _jpeg_frame(codestream, description, converter)
+            yield _jpeg_frame(codestream, header.transfer_syntax_uid, description, converter)
         return
     photometric_interpretation = _decoded_photometric_interpretation(file, header, description)
     for samples in _samples(file, header, description):
@@ -74,15 +69,30 @@ def _converter(header: Header, description: PixelDescription) -> Converter:
     return Converter(bits_stored=description.bits_stored, signed=signed, palette=palette)
 
 
-def _jpeg_frame(codestream: bytes, description: PixelDescription, converter: Converter) -> DecodedFrame:
-    """Decode a lossy JPEG frame: the luminance only, and the colours when they are asked for."""
-    frame_header = jpeg_header(codestream)
-    if frame_header is not None and frame_header.is_rgb is None and description.photometric_interpretation == "RGB":
-        codestream = declared_rgb(codestream)
-    luminance = simplejpeg.decode_jpeg(codestream, colorspace="GRAY")[..., 0]
+def _jpeg_frame(
+    codestream: bytes, transfer_syntax_uid: str, description: PixelDescription, converter: Converter
+) -> DecodedFrame:
+    """Decode a JPEG frame: of a lossy one the luminance only, and the colours when they are asked for."""
+    photometric_interpretation = description.photometric_interpretation
     if description.samples_per_pixel == 1:
-        return _frame(luminance, description.photometric_interpretation, converter)
-    return DecodedFrame(luminance=luminance, colour=lambda: simplejpeg.decode_jpeg(codestream, colorspace="RGB"))
+        return _frame(_jpeg_grey(codestream), photometric_interpretation, converter)
+    frame_header = jpeg_header(codestream)
+    assert frame_header is not None  # `check_pixel_data` has seen it
+    if transfer_syntax_uid in JPEG_LOSSLESS:
+        components = _jpeg_rgb(declared_rgb(codestream, frame_header))
+        return _frame(components, photometric_interpretation, converter)
+    if frame_header.is_rgb is None and photometric_interpretation == "RGB":
+        codestream = declared_rgb(codestream, frame_header)
+    return DecodedFrame(luminance=_jpeg_grey(codestream), colour=lambda: _jpeg_rgb(codestream))
+
+
+def _jpeg_grey(codestream: bytes) -> np.ndarray:
+    """Return Y as stored, or BT.601 luminance where the components are RGB: uint8 (rows, columns)."""
+    return np.asarray(simplejpeg.decode_jpeg(codestream, colorspace="GRAY"))[..., 0]
+
+
+def _jpeg_rgb(codestream: bytes) -> np.ndarray:
+    return np.asarray(simplejpeg.decode_jpeg(codestream, colorspace="RGB"))
 
 
 def _frame(samples: np.ndarray, photometric_interpretation: str, converter: Converter) -> DecodedFrame:
@@ -105,20 +115,20 @@ def _decoded_photometric_interpretation(file: BinaryIO, header: Header, descript
 def _samples(file: BinaryIO, header: Header, description: PixelDescription) -> Iterator[np.ndarray]:
     """Yield the stored values, (rows, columns) or (rows, columns, 3), by pydicom and the one named decoder."""
     options: dict[str, Any] = {name: getattr(description, name) for name in description.__slots__}
-    if offsets := extended_offsets(header):
-        options["extended_offsets"] = offsets
+    options |= {"raw": True, "pixel_keyword": "PixelData", "pixel_vr": header.pixel_data_vr or "OW"}
+    decoder = get_decoder(header.transfer_syntax_uid)
     file.seek(header.pixel_data_offset)
-    frames = get_decoder(header.transfer_syntax_uid).iter_array(
-        file,
-        raw=True,
-        decoding_plugin=DECODERS[header.transfer_syntax_uid].value,
-        pixel_keyword="PixelData",
-        pixel_vr=header.pixel_data_vr or "OW",
-        **options,
-    )
+    if decoder.is_native:
+        # One call for each frame: pydicom 3.0's iterator forgets after the first that YBR_FULL_422 is subsampled.
+        for index in range(description.number_of_frames):
+            with quietly():
+                samples, _ = decoder.as_array(file, index=index, **options)
+            yield samples
+        return
+    frames = decoder.iter_array(file, decoding_plugin=DECODERS[header.transfer_syntax_uid].value, **options)
     while True:
         with quietly():
-            samples, _ = next(frames, (None, None))
-        if samples is None:
+            decoded = next(frames, None)
+        if decoded is None:
             return
-        yield samples
+        yield decoded[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.cine.reading import integer_of, number_of, read_header, text_of, value_of
+from stact_pacs.cine.reading import integer_of, number_of, number_of_frames_of, read_header, text_of, value_of
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
 from stact_pacs.domain import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
@@ -47,7 +47,7 @@ def read_instance(
         size_bytes=path.stat().st_size,
         path=path,
         modality=safe_text(text_of(dataset, "Modality")),
-        number_of_frames=_number_of_frames(dataset),
+        number_of_frames=number_of_frames_of(dataset),
         rows=integer_of(dataset, "Rows", 0, low=0, high=65535),
         columns=integer_of(dataset, "Columns", 0, low=0, high=65535),
         samples_per_pixel=integer_of(dataset, "SamplesPerPixel", 0, low=0, high=65535),
@@ -123,13 +123,6 @@ def _checked_uid(uid: str, keyword: str) -> str:
             remedy="Export the image again; an instance needs SOP class, SOP instance, study and series UIDs.",
         )
     return uid
-
-
-def _number_of_frames(dataset: Dataset) -> int:
-    """Return Number of Frames as sent, 1 when absent or empty, 0 when it is no number (and so refused later)."""
-    if "NumberOfFrames" not in dataset or dataset.get_item("NumberOfFrames").value in (None, "", b""):
-        return 1
-    return integer_of(dataset, "NumberOfFrames", 0)
 
 
 def _digest(path: Path) -> str:

@@ -39,7 +39,7 @@ class Preprocessing:
     min_area_share: float = 0.001
     """A patch smaller than this share of the scored region is a speck; about 1.5 mm across at 4 cm depth."""
     min_frames: int = 3
-    """A nodule is seen in at least this many frames: one stack."""
+    """A nodule is seen in at least this many frames in a row: one stack. Noise comes and goes."""
     max_gap_frames: int = 10
     """A nodule that is lost for longer than this (a third of a second at 30 frames a second) counts as another."""
     max_nodules: int = 4

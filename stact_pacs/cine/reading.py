@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -28,10 +28,10 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 _DEFER_BYTES = 65536
 """Longer header values are skipped, not read: no false length can make us allocate more than this."""
 
-# What pydicom raises for altered files; ValueError covers its BytesLengthException and Unicode errors.
+# What pydicom raises for altered files; ValueError covers the Unicode errors.
 _READ_ERRORS = (
-    InvalidDicomError, OSError, EOFError, struct.error, ValueError, TypeError, AttributeError, LookupError,
-    ArithmeticError, NotImplementedError, RecursionError, AssertionError,
+    InvalidDicomError, BytesLengthException, OSError, EOFError, struct.error, ValueError, TypeError, AttributeError,
+    LookupError, ArithmeticError, NotImplementedError, RecursionError, AssertionError,
 )  # fmt: skip
 
 _WARNINGS_LOCK = threading.RLock()
@@ -154,3 +154,17 @@ def integer_of(dataset: Dataset, keyword: str, default: int, *, low: int = -(2**
     if number is None or number != int(number) or not low <= number <= high:
         return default
     return int(number)
+
+
+def number_of_frames_of(dataset: Dataset) -> int:
+    """Return Number of Frames (0028,0008): 1 when absent or empty, 0 when it is no count (and refused later)."""
+    if "NumberOfFrames" not in dataset:
+        return 1
+    try:
+        with quietly():
+            sent = dataset.get_item("NumberOfFrames").value
+    except _READ_ERRORS:
+        return 0
+    if isinstance(sent, bytes):
+        sent = sent.strip(b" \0")
+    return 1 if sent in (None, "", b"") else integer_of(dataset, "NumberOfFrames", 0)

@@ -30,9 +30,8 @@ class DecoderName(StrEnum):
     NATIVE = ""
     """Uncompressed: pydicom reads it itself."""
     LIBJPEG_TURBO = "simplejpeg"
-    """Gives the luminance of a colour JPEG without computing its colours: about 20 times faster."""
-    GDCM = "gdcm"
-    """The only permissively licensed decoder here for lossless JPEG."""
+    """Gives the luminance of a colour JPEG without computing its colours, and survives altered bytes: on some of
+    those gdcm, the other one for lossless JPEG, ends the whole process."""
     PYJPEGLS = "pyjpegls"
     PYLIBJPEG = "pylibjpeg"
     """With its openjpeg and rle plugins."""
@@ -44,9 +43,9 @@ DECODERS: dict[str, DecoderName] = {
     "1.2.840.10008.1.2.2": DecoderName.NATIVE,  # Explicit VR Big Endian
     "1.2.840.10008.1.2.5": DecoderName.PYLIBJPEG,  # RLE Lossless
     "1.2.840.10008.1.2.4.50": DecoderName.LIBJPEG_TURBO,  # JPEG Baseline, 8 bit
-    "1.2.840.10008.1.2.4.51": DecoderName.LIBJPEG_TURBO,  # JPEG Extended; its 12 bit form is refused
-    "1.2.840.10008.1.2.4.57": DecoderName.GDCM,  # JPEG Lossless, process 14
-    "1.2.840.10008.1.2.4.70": DecoderName.GDCM,  # JPEG Lossless, process 14, selection value 1
+    "1.2.840.10008.1.2.4.51": DecoderName.LIBJPEG_TURBO,  # JPEG Extended, if 8 bit
+    "1.2.840.10008.1.2.4.57": DecoderName.LIBJPEG_TURBO,  # JPEG Lossless, process 14, if 8 bit
+    "1.2.840.10008.1.2.4.70": DecoderName.LIBJPEG_TURBO,  # JPEG Lossless, selection value 1, if 8 bit
     "1.2.840.10008.1.2.4.80": DecoderName.PYJPEGLS,  # JPEG-LS Lossless
     "1.2.840.10008.1.2.4.81": DecoderName.PYJPEGLS,  # JPEG-LS Near-lossless
     "1.2.840.10008.1.2.4.90": DecoderName.PYLIBJPEG,  # JPEG 2000 Lossless
@@ -63,6 +62,9 @@ SUPPORTED_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(DECODERS)
 
 JPEG_2000_FAMILY = frozenset(uid for uid in DECODERS if uid.rpartition(".")[2] in {"90", "91", "201", "202", "203"})
 """Codestreams that begin with an SIZ segment (ISO/IEC 15444-1)."""
+
+JPEG_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+"""Their components are stored as they are: no colour transform belongs to these codestreams."""
 
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 

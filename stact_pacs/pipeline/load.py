@@ -11,6 +11,7 @@ from safetensors.torch import load
 from torch import nn
 
 from stact_pacs.bundle import SEGMENTER, TRUNK, Bundle, member_file
+from stact_pacs.cine.preprocessing import Preprocessing
 from stact_pacs.errors import BundleInvalid, Misconfigured
 from stact_pacs.networks.config import MemberConfig, SegmenterConfig, TrunkConfig
 from stact_pacs.networks.image_encoder import build_trunk
@@ -74,15 +75,11 @@ def load_networks(bundle: Bundle, device: torch.device) -> Networks:
     """
     manifest = bundle.manifest
     segmenter_config = _config(SegmenterConfig, manifest.segmenter, "segmenter")
-    if manifest.preprocessing.segmenter_size % segmenter_config.stride:
-        raise BundleInvalid(
-            f"preprocessing.segmenter_size is {manifest.preprocessing.segmenter_size}, "
-            f"not a multiple of the segmenter's stride {segmenter_config.stride}.",
-            remedy=_OTHER_SOFTWARE,
-        )
-    segmenter = _loaded(MsuNet(segmenter_config), bundle, SEGMENTER)
-    trunk = _loaded(_trunk(_config(TrunkConfig, manifest.trunk, "trunk")), bundle, TRUNK)
+    trunk_config = _config(TrunkConfig, manifest.trunk, "trunk")
     member_config = _config(MemberConfig, manifest.member, "member")
+    _require_fit(manifest.preprocessing, segmenter_config, trunk_config, member_config)
+    segmenter = _loaded(MsuNet(segmenter_config), bundle, SEGMENTER)
+    trunk = _loaded(_trunk(trunk_config), bundle, TRUNK)
     members = [_loaded(Member(member_config), bundle, member_file(n + 1)) for n in range(manifest.members)]
     return Networks(
         # Channels last is the faster layout for convolutions on every device that was measured.
@@ -102,6 +99,21 @@ def _config(kind: type[_Config], table: Mapping[str, Any], name: str) -> _Config
         return TypeAdapter(kind).validate_python(table)
     except ValidationError as error:
         raise BundleInvalid(f"[{name}] is not valid: {error}.", remedy=_OTHER_SOFTWARE) from error
+
+
+def _require_fit(
+    preprocessing: Preprocessing, segmenter: SegmenterConfig, trunk: TrunkConfig, member: MemberConfig
+) -> None:
+    """Compare the sizes that must agree; otherwise the first cine would fail, not the start."""
+    wrong = []
+    if preprocessing.segmenter_size % segmenter.stride:
+        wrong.append(f"preprocessing.segmenter_size must be a multiple of {segmenter.stride}, the segmenter's stride")
+    if preprocessing.image_size != trunk.img_size:
+        wrong.append(f"preprocessing.image_size must be {trunk.img_size}, as trunk.img_size")
+    if member.trunk_dim != trunk.embed_dim:
+        wrong.append(f"member.trunk_dim must be {trunk.embed_dim}, as trunk.embed_dim")
+    if wrong:
+        raise BundleInvalid(f"The sizes of the manifest do not fit: {'; '.join(wrong)}.", remedy=_OTHER_SOFTWARE)
 
 
 def _trunk(config: TrunkConfig) -> nn.Module:

@@ -67,6 +67,15 @@ class Track:
         """The frame with the largest area; the first of several."""
         return max(self.area_by_frame, key=lambda frame: (self.area_by_frame[frame], -frame))
 
+    @property
+    def longest_run(self) -> int:
+        """Most frames in a row that show it."""
+        longest, run, before = 0, 0, -2
+        for frame in self.area_by_frame:
+            run = run + 1 if frame == before + 1 else 1
+            longest, before = max(longest, run), frame
+        return longest
+
     def masks(self, height: int, width: int) -> np.ndarray:
         """Return its masks from its first to its last frame: bool (frames, height, width)."""
         masks = np.zeros((self.last_frame - self.first_frame + 1, height, width), dtype=np.bool_)
@@ -89,7 +98,7 @@ class Tracking:
 def track_nodules(masks: np.ndarray, preprocessing: Preprocessing) -> Tracking:
     """Find the nodules in the masks of a cine, bool (T, H, W)."""
     tracks = [Track(patches=tuple(patches)) for patches in _linked(masks, preprocessing)]
-    seen = [track for track in tracks if len(track.area_by_frame) >= preprocessing.min_frames]
+    seen = [track for track in tracks if track.longest_run >= preprocessing.min_frames]
     by_size = sorted(seen, key=lambda track: (-track.total_area_px, track.first_frame, track.patches[0].centre))
     kept = tuple(by_size[: preprocessing.max_nodules])
     return Tracking(tracks=kept, dropped=len(by_size) - len(kept))

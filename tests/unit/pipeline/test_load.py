@@ -40,7 +40,6 @@ def test_networks_are_loaded_for_scoring_only(bundle: Bundle) -> None:
         ({"segmenter": {"widths": [4, 8, 16]}}, r"segmenter\.safetensors does not fit"),
         ({"segmenter": {"widths": [4]}}, r"\[segmenter\] is not valid"),
         ({"segmenter": {"widths": [4, 8], "gates": True}}, r"\[segmenter\] has the unknown sizes gates"),
-        ({"trunk": {"timm_name": "vit_of_tomorrow"}}, r"\[trunk\] cannot be built"),
         ({"members": 3}, r"has no file member-3\.safetensors"),
     ],
 )
@@ -51,10 +50,30 @@ def test_sizes_that_do_not_fit_are_refused(
         load_networks(changed(folder, manifest, **values), CPU)
 
 
-def test_a_segmenter_size_that_the_network_cannot_halve_is_refused(folder: Path, manifest: Manifest) -> None:
-    odd = dataclasses.replace(manifest.preprocessing, segmenter_size=33)
-    with pytest.raises(BundleInvalid, match=r"segmenter_size is 33, not a multiple of the segmenter's stride 2"):
-        load_networks(changed(folder, manifest, preprocessing=odd), CPU)
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"segmenter_size": 33}, r"preprocessing\.segmenter_size must be a multiple of 2"),
+        ({"image_size": 48}, r"preprocessing\.image_size must be 32, as trunk\.img_size"),
+    ],
+)
+def test_inputs_that_the_networks_cannot_take_are_refused(
+    folder: Path, manifest: Manifest, sizes: dict[str, int], message: str
+) -> None:
+    other = dataclasses.replace(manifest.preprocessing, **sizes)
+    with pytest.raises(BundleInvalid, match=message):
+        load_networks(changed(folder, manifest, preprocessing=other), CPU)
+
+
+def test_a_trunk_that_timm_does_not_know_is_refused(folder: Path, manifest: Manifest) -> None:
+    unknown = {**manifest.trunk, "timm_name": "vit_of_tomorrow"}
+    with pytest.raises(BundleInvalid, match=r"\[trunk\] cannot be built: Unknown model \(vit_of_tomorrow\)"):
+        load_networks(changed(folder, manifest, trunk=unknown), CPU)
+
+
+def test_members_for_another_trunk_are_refused(folder: Path, manifest: Manifest) -> None:
+    with pytest.raises(BundleInvalid, match=r"member\.trunk_dim must be 16, as trunk\.embed_dim"):
+        load_networks(changed(folder, manifest, member={**manifest.member, "trunk_dim": 32}), CPU)
 
 
 def test_weights_that_are_no_safetensors_are_refused(folder: Path, manifest: Manifest) -> None:

@@ -60,11 +60,16 @@ def test_what_is_seen_in_too_few_frames_is_no_nodule() -> None:
     assert tracks_of(masks_of([], [(50, 40, 10)], [(50, 40, 10)], [])) == ()
 
 
+def test_what_comes_and_goes_is_no_nodule() -> None:
+    disc = [(50.0, 40.0, 10.0)]
+    assert tracks_of(masks_of(*[disc, disc, []] * 5)) == ()
+
+
 def test_a_nodule_lost_for_a_moment_is_the_same_nodule() -> None:
     disc = [(50.0, 40.0, 10.0)]
-    (track,) = tracks_of(masks_of(disc, disc, [], [], disc, disc))
+    (track,) = tracks_of(masks_of(disc, disc, disc, [], [], disc))
     assert spans((track,)) == [(0, 5)]
-    assert not track.masks(H, W)[2:4].any()
+    assert not track.masks(H, W)[3:5].any()
 
 
 def test_a_nodule_lost_for_longer_is_another_nodule() -> None:
@@ -95,7 +100,7 @@ def test_a_mask_that_falls_apart_for_a_frame_stays_one_nodule() -> None:
 
 def test_two_nodules_that_touch_in_one_frame_stay_two() -> None:
     apart, touching = [(30.0, 40.0, 12.0), (70.0, 40.0, 14.0)], [(40.0, 40.0, 12.0), (60.0, 40.0, 14.0)]
-    tracks = tracks_of(masks_of(apart, apart, touching, apart, apart))
+    tracks = tracks_of(masks_of(apart, apart, apart, touching, apart, apart))
     assert len(tracks) == 2
     assert [round(track.patches[-1].centre[0]) for track in tracks] in ([70, 30], [30, 70])
 
