@@ -5,17 +5,15 @@ what comes out is valid, in UTF-8, and complete. A value that had to be left out
 never by its content.
 """
 
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sr.coding import Code
 
+from stact_pacs.cine.reading import quietly, read_header, value_of
 from stact_pacs.domain import CineSource, Instance
-from stact_pacs.errors import Defect, Transient
+from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.results import values
 
@@ -54,24 +52,12 @@ _ACQUISITION = {
     "InstitutionName": _TEXT,
 }
 
-_OTHER = (
-    "SpecificCharacterSet", "FrameOfReferenceUID", "PositionReferenceIndicator", "LossyImageCompression",
-    "LossyImageCompressionRatio", "LossyImageCompressionMethod", "SeriesNumber", "ProcedureCodeSequence",
-)  # fmt: skip
-
-_KEYWORDS = [*_TYPE_2, *_TYPE_3, *_ACQUISITION, *_OTHER]
-
 _LOSSY_METHODS = {
     "1.2.840.10008.1.2.4.50": "ISO_10918_1",
     "1.2.840.10008.1.2.4.51": "ISO_10918_1",
     "1.2.840.10008.1.2.4.81": "ISO_14495_1",
 }
 """Transfer syntaxes that are lossy by name, with their method (PS3.3 C.7.6.1.1.5.1)."""
-
-_UNREADABLE = (
-    InvalidDicomError, BytesLengthException, struct.error, ValueError, KeyError, TypeError, AttributeError,
-    NotImplementedError, RecursionError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +101,12 @@ def read_source_header(source: CineSource) -> SourceHeader:
     Defect
         The stored file is not the DICOM file any more that was admitted.
     """
-    first = source.instances[0]
-    dataset = _read(first)
+    dataset = _read(source.instances[0])
+    with quietly():
+        return _source_header(dataset, source)
+
+
+def _source_header(dataset: Dataset, source: CineSource) -> SourceHeader:
     encodings = values.encodings_of(_texts(dataset, "SpecificCharacterSet", ["ascii"]))
     identity = _identity(dataset, encodings)
     identity.StudyInstanceUID = source.series.study_instance_uid
@@ -133,10 +123,10 @@ def read_source_header(source: CineSource) -> SourceHeader:
 
 def _read(instance: Instance) -> Dataset:
     try:
-        return dcmread(instance.path, stop_before_pixels=True, specific_tags=_KEYWORDS)
-    except OSError as error:
-        raise Transient(f"The stored instance {instance.sop_instance_uid} cannot be read: {error}.") from error
-    except _UNREADABLE as error:
+        return read_header(instance.path).dataset
+    except Refused as error:
+        if isinstance(error.__cause__, OSError):
+            raise Transient(f"The stored instance {instance.sop_instance_uid} cannot be opened.") from error
         raise Defect(
             f"The stored instance {instance.sop_instance_uid} is not a readable DICOM file any more.",
             remedy="Compare the file with its digest; send the instance again.",
@@ -182,7 +172,7 @@ def _normalised(
 def _procedure_codes(dataset: Dataset, encodings: list[str]) -> tuple[Code, ...]:
     """Return the codes that are complete; an item without a short code value or meaning is passed over."""
     codes = []
-    for item in dataset.get("ProcedureCodeSequence") or ():
+    for item in value_of(dataset, "ProcedureCodeSequence") or ():
         value = _SHORT(_text(item, "CodeValue", encodings))
         scheme = _SHORT(_text(item, "CodingSchemeDesignator", encodings))
         meaning = _TEXT(_text(item, "CodeMeaning", encodings))

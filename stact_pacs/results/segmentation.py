@@ -46,7 +46,7 @@ def build_segmentation(source: CineSource, cine: Cine, findings: Findings, prove
     dataset = Dataset()
     add_common_modules(dataset, provenance, ObjectKind.SEG, SegmentationStorage)
     _add_image(dataset, cine, provenance)
-    _add_segments(dataset, findings.nodules, len(cine.frames), provenance)
+    dataset.SegmentSequence = [_segment(nodule, cine, provenance) for nodule in findings.nodules]
     _add_dimensions(dataset, provenance.job_key)
     _add_frames(dataset, cine, present)
     _add_references(dataset, source, cine, present)
@@ -143,17 +143,12 @@ def _ds(number: float) -> str:
     return f"{number:.10g}"
 
 
-def _add_segments(dataset: Dataset, nodules: tuple[Nodule, ...], frames: int, provenance: Provenance) -> None:
-    dataset.SegmentSequence = [_segment(nodule, frames, provenance) for nodule in nodules]
-
-
-def _segment(nodule: Nodule, frames: int, provenance: Provenance) -> Dataset:
+def _segment(nodule: Nodule, cine: Cine, provenance: Provenance) -> Dataset:
     """Return the Segment Description of one nodule (PS3.3 Table C.8.20-4)."""
     item = Dataset()
     item.SegmentNumber = nodule.number
     item.SegmentLabel = f"Nodule {nodule.number}"
-    first, last = nodule.first_frame + 1, nodule.last_frame + 1
-    item.SegmentDescription = f"Outlined by an algorithm on frames {first} to {last} of {frames}, unverified"
+    item.SegmentDescription = _description(nodule, cine, provenance)
     item.SegmentAlgorithmType = "AUTOMATIC"
     item.SegmentAlgorithmName = provenance.algorithm_name
     item.SegmentationAlgorithmIdentificationSequence = [algorithm_identification(provenance)]
@@ -164,6 +159,14 @@ def _segment(nodule: Nodule, frames: int, provenance: Provenance) -> Dataset:
     item.TrackingUID = nodule.tracking_uid
     item.RecommendedDisplayCIELabValue = list(_COLOURS[(nodule.number - 1) % len(_COLOURS)])
     return item
+
+
+def _description(nodule: Nodule, cine: Cine, provenance: Provenance) -> str:
+    first, last = nodule.first_frame + 1, nodule.last_frame + 1
+    sentence = f"Outlined by an algorithm on frames {first} to {last} of {len(cine.frames)}, unverified."
+    if cine.calibration is None and provenance.settings.seg_geometry == "viewer":
+        return f"{sentence} The cine is not calibrated: the pixel spacing is nominal, sizes measured on it are wrong."
+    return sentence
 
 
 def _add_dimensions(dataset: Dataset, job_key: str) -> None:

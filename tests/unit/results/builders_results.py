@@ -80,7 +80,8 @@ def findings_of(cine: Cine, *, nodules: int = 1, probability: float = 0.8231) ->
 
 def _nodule(cine: Cine, labels: np.ndarray, number: int, nodules: int, probability: float) -> Nodule:
     count, rows, columns = cine.frames.shape
-    first, last = min(number - 1, count - 1), max(count - 2, 0)
+    last = max(count - 2, 0)
+    first = min(number - 1, last)
     width, height = columns // (2 * nodules + 1), rows // 3
     x0, y0 = (2 * number - 1) * width, rows // 3
     for frame in range(first, last + 1):
