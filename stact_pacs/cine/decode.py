@@ -54,8 +54,9 @@ def decode_cine(source: CineSource, *, refuse_colour_flow: bool = True) -> Cine:
     parts = [_part(instance) for instance in source.instances]
     _check_equal_geometry(parts)
     choice = _choose_region(parts)
-    frames, samples = _decode(parts, choice.box)
-    if refuse_colour_flow and samples is not None and colour_shares(samples).shows_flow:
+    sampled = sampled_frames(_number_of_frames(parts)) if refuse_colour_flow else frozenset()
+    frames, samples = _decode(parts, choice.box, sampled)
+    if samples is not None and colour_shares(samples).shows_flow:
         raise Refused(
             Reason.COLOUR_DOPPLER,
             "The frames show colour flow over the tissue.",
@@ -69,6 +70,10 @@ def decode_cine(source: CineSource, *, refuse_colour_flow: bool = True) -> Cine:
         frame_time_ms=frame_time_ms(parts[0].header.dataset),
         warnings=choice.warnings,
     )
+
+
+def _number_of_frames(parts: list[_Part]) -> int:
+    return sum(part.description.number_of_frames for part in parts)
 
 
 def _part(instance: Instance) -> _Part:
@@ -111,15 +116,15 @@ def _choose_region(parts: list[_Part]) -> RegionChoice:
     return RegionChoice(box=Box(x0=0, y0=0, x1=columns, y1=rows), calibration=None, warnings=(text,))
 
 
-def _decode(parts: list[_Part], box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode(parts: list[_Part], box: Box, sampled: frozenset[int]) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the luminance, uint8 (frames, rows, columns), and RGB samples of the region for the colour test.
 
-    The samples are None when every frame is grey by nature.
+    Samples are taken from the frame indices in `sampled`; they are None when every frame is grey by nature.
     """
     first = parts[0].description
-    T = sum(part.description.number_of_frames for part in parts)
+    T = _number_of_frames(parts)
     luminance = np.empty((T, first.rows, first.columns), dtype=np.uint8)
-    sampled, samples = sampled_frames(T), []
+    samples = []
     for index, frame in enumerate(frame for part in parts for frame in part.frames()):
         luminance[index] = frame.luminance
         if index in sampled and (rgb := frame.colour()) is not None:

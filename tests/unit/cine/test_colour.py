@@ -7,6 +7,7 @@ import pytest
 
 from stact_pacs.cine.colour import colour_shares, sampled_frames
 from stact_pacs.cine.decode import decode_cine
+from stact_pacs.cine.luminance import rgb_of_ybr
 from stact_pacs.errors import Reason, Refused
 
 T, HEIGHT, WIDTH = 16, 120, 160
@@ -56,6 +57,30 @@ def test_flow_that_stands_still_is_found() -> None:
     frames = b_mode()
     frames[:, 40:70, 60:90] = (180, 0, 0)
     assert colour_shares(frames).shows_flow
+
+
+@pytest.mark.parametrize(("photometric_interpretation", "shows_flow"), [("YBR_FULL", True), ("MONOCHROME2", False)])
+def test_flow_is_found_in_uncompressed_ybr_and_never_in_grey(
+    write_image: Any, source: Any, photometric_interpretation: str, shows_flow: bool
+) -> None:
+    frames = np.full((T, 32, 32, 3), (90, 128, 128), np.uint8)  # Y, Cb, Cr: grey
+    frames[::2, 8:16, 8:16] = (90, 110, 220)  # red
+    grey = photometric_interpretation == "MONOCHROME2"
+    path = write_image(frames[..., 2] if grey else frames, PhotometricInterpretation=photometric_interpretation)
+    if shows_flow:
+        with pytest.raises(Refused, match="colour flow"):
+            decode_cine(source(path))
+    else:
+        assert len(decode_cine(source(path)).frames) == T
+
+
+@pytest.mark.parametrize(
+    ("ybr", "rgb"), [((90, 128, 128), (90, 90, 90)), ((76, 85, 255), (254, 0, 0)), ((29, 255, 107), (0, 0, 254))]
+)
+def test_ybr_full_becomes_rgb_by_the_equations_of_the_standard(
+    ybr: tuple[int, int, int], rgb: tuple[int, int, int]
+) -> None:
+    assert rgb_of_ybr(np.array([[ybr]], np.uint8))[0, 0].tolist() == pytest.approx(rgb, abs=1)
 
 
 def test_the_sampled_frames_span_the_cine() -> None:

@@ -75,6 +75,16 @@ def test_the_y_of_uncompressed_ybr_full_422_is_taken_as_it_is(write_image: Any, 
     assert np.array_equal(decoded(source(path)), GREY)
 
 
+def test_ybr_full_that_is_wrongly_called_subsampled_is_refused(write_image: Any, source: Any) -> None:
+    with pytest.raises(Refused, match="but the header describes"):
+        decode_cine(source(write_image(COLOUR[:1], PhotometricInterpretation="YBR_FULL_422")))
+
+
+def test_a_little_padding_after_the_last_frame_is_tolerated(write_image: Any, source: Any) -> None:
+    path = write_image(GREY, pixel_data=GREY.tobytes() + bytes(200))
+    assert np.array_equal(decoded(source(path)), GREY)
+
+
 def test_monochrome1_is_inverted(write_image: Any, source: Any) -> None:
     assert np.array_equal(decoded(source(write_image(GREY, PhotometricInterpretation="MONOCHROME1"))), 255 - GREY)
 
@@ -126,7 +136,7 @@ def test_frames_of_different_size_are_refused(write_image: Any, source: Any) -> 
         ({"PixelData": None}, "no Pixel Data"),
         ({"NumberOfFrames": 0}, "0 frames"),
         ({"NumberOfFrames": 5}, "ends early"),
-        ({"NumberOfFrames": 3}, "more than the promised 3"),
+        ({"NumberOfFrames": 3}, "but the header describes 3840"),
         ({"Rows": None}, "40 x 0 pixels"),
         ({"Rows": 33}, "ends early"),
         ({"PhotometricInterpretation": None}, "photometric"),

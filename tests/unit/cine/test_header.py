@@ -1,5 +1,4 @@
 import hashlib
-import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,14 +36,24 @@ def test_a_digest_that_is_given_is_not_computed_again(write_image: Any) -> None:
 
 
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
-@pytest.mark.parametrize("value", [None, "", "1.2.x", "1", "1.2\u0663", "1." + "2" * 64])
-def test_a_file_without_a_valid_uid_is_not_dicom(write_image: Any, keyword: str, value: str | None) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the test itself writes an invalid UID
-        path = write_image(BLACK, **{keyword: value})
+def test_a_file_without_one_of_its_uids_is_not_dicom(write_image: Any, keyword: str) -> None:
     with pytest.raises(Refused, match=keyword) as refused:
-        read_instance(path)
+        read_instance(write_image(BLACK, **{keyword: None}))
     assert refused.value.reason is Reason.NOT_DICOM
+
+
+@pytest.mark.parametrize("uid", [b"1.2.x", b"1.2..3", b"12345", b"1.2\xb2", b" ", b"../../etc/passwd"])
+def test_a_uid_that_is_not_one_is_refused(write_image: Any, uid: bytes) -> None:
+    path = write_image(BLACK, StudyInstanceUID="1.23456789.987654321")
+    path.write_bytes(path.read_bytes().replace(b"1.23456789.987654321", uid.ljust(20, b"\0")))
+    with pytest.raises(Refused, match="StudyInstanceUID"):
+        read_instance(path)
+
+
+def test_a_uid_with_leading_zeros_is_let_through_because_real_machines_write_them(write_image: Any) -> None:
+    path = write_image(BLACK, StudyInstanceUID="1.23456789.987654321")
+    path.write_bytes(path.read_bytes().replace(b"1.23456789.987654321", b"1.23456789.007654321"))
+    assert read_instance(path).series.study_instance_uid == "1.23456789.007654321"
 
 
 @pytest.mark.parametrize(
@@ -115,11 +124,10 @@ def test_altered_bytes_give_an_instance_or_a_refusal_and_nothing_else(
     path.write_bytes(altered)
     try:
         instance = read_instance(path)
-    except Refused as refused:
-        assert refused.reason in {Reason.NOT_DICOM, Reason.NOT_DECODABLE}
-    else:
-        assert -(2**31) <= instance.number_of_frames < 2**31
-        assert len(instance.series.study_instance_uid) <= 64
+    except Refused:
+        return
+    assert -(2**31) <= instance.number_of_frames < 2**31
+    assert len(instance.series.study_instance_uid) <= 64
 
 
 def _original(write_image: Any, tissue_region: Any, folder: Path) -> bytes:

@@ -6,8 +6,17 @@ from stact_pacs.cine.region import UltrasoundRegion, choose_region, shows_dopple
 from stact_pacs.domain import Box, Calibration
 
 TISSUE = UltrasoundRegion(
-    spatial_format=1, data_type=1, min_x=10, min_y=20, max_x=109, max_y=99, units_x=3, units_y=3, delta_x=0.01, delta_y=0.02
-)  # fmt: skip
+    spatial_format=1,
+    data_type=1,
+    min_x=10,
+    min_y=20,
+    max_x=109,
+    max_y=99,
+    units_x=3,
+    units_y=3,
+    delta_x=0.01,
+    delta_y=0.02,
+)
 WHOLE = Box(x0=0, y0=0, x1=200, y1=100)
 
 
