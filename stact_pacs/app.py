@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from stact_pacs.bundle import Bundle, read_bundle
 from stact_pacs.domain import CaseResult, Job, ObjectKind, PredecessorObjects
-from stact_pacs.errors import NotFound
+from stact_pacs.errors import NotFound, Transient
+from stact_pacs.log import get_logger
 from stact_pacs.settings import Settings, read_secret
 from stact_pacs.shipped import shipped
 from stact_pacs.store.database import Database
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from stact_pacs.receive.inbox import Inbox
     from stact_pacs.receive.listener import Listener
     from stact_pacs.web.server import WebServer
+
+log = get_logger()
 
 _DRAIN_S = 10
 """How long work in hand may take to finish when a role stops; what is not done by then is done again later."""
@@ -239,8 +242,12 @@ def run_deliver(app: App, stop: threading.Event) -> None:
 
     reports = ReportWriter(app.jobs, app.settings.reports_dir)
     while not stop.is_set():
-        sent = app.outbox.deliver_due(utc_now())
-        reports.write_changed()
+        sent = 0
+        try:
+            sent = app.outbox.deliver_due(utc_now(), stopping=stop.is_set)
+            reports.write_changed()
+        except Transient as error:  # the database or the disk: what is owed stays owed
+            log.warning("delivery waits", action="delivery_waits", error=str(error))
         if not sent:
             stop.wait(app.settings.compute.poll_s)
 

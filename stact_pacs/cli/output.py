@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -17,6 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from stact_pacs.errors import BundleInvalid, Misconfigured, Refused, SchemaMismatch, StactError
+
+_PLAIN_LINE_EVERY_S = 10.0
+"""Least time between two plain progress lines of one step."""
 
 console = Console()
 error_console = Console(stderr=True)
@@ -100,15 +104,18 @@ def _plain(value: Any) -> Any:
 
 
 class PlainProgress:
-    """Progress as plain lines, for a log file or a pipe: one line when a step begins and one when it ends."""
+    """Progress as plain lines, for a log file or a pipe: when a step begins, when it ends, and now and then between."""
 
     def __init__(self) -> None:
-        self._last = ""
+        self._told: dict[str, tuple[int, float]] = {}
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        if step != self._last or done == total:
-            print(f"{step}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201 - this is the printer
-        self._last = step
+        told, at_s = self._told.get(step, (-1, 0.0))
+        now_s = time.monotonic()
+        if done == told or (told >= 0 and done < total and now_s - at_s < _PLAIN_LINE_EVERY_S):
+            return
+        self._told[step] = done, now_s
+        print(f"{step}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201 - this is the printer
 
 
 class BarProgress:

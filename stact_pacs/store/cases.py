@@ -89,6 +89,13 @@ def case(connection: Connection, id_or_key: int | str) -> CaseRecord:
     )
 
 
+def changed_since(connection: Connection, event_id: int) -> tuple[list[int], int]:
+    """Return the jobs whose history grew after that event, oldest first, and the id of the last event there is."""
+    last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.id), event_id))).scalar_one()
+    changed = sa.select(events.c.job_id).where(events.c.id > event_id, events.c.job_id.is_not(None)).distinct()
+    return list(connection.execute(changed.order_by(events.c.job_id)).scalars()), last
+
+
 def result_object(connection: Connection, job_id: int, kind: ObjectKind) -> ResultObject:
     """Return a stored object.
 

@@ -112,7 +112,7 @@ class DeliveryRecords:
         """Return how many deliveries are in each state; every state is there."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state))
-            return dict.fromkeys(DeliveryState, 0) | dict(rows.tuples().all())
+            return dict.fromkeys(DeliveryState, 0) | dict(map(tuple, rows))
 
     def _claimed(self, row: sa.RowMapping) -> Delivery:
         with self._database.read() as connection:

@@ -181,6 +181,11 @@ class JobRecords:
         with self._database.read() as connection:
             return cases.case(connection, id_or_key)
 
+    def changed_since(self, event_id: int) -> tuple[builtins.list[int], int]:
+        """Return the jobs whose history grew after that event, and the id of the last event there is; 0 is the start."""
+        with self._database.read() as connection:
+            return cases.changed_since(connection, event_id)
+
     def result_object(self, job_id: int, kind: ObjectKind) -> ResultObject:
         """Return a stored object of a job; raises NotFound, or Defect when its bytes are damaged."""
         with self._database.read() as connection:
@@ -189,8 +194,8 @@ class JobRecords:
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state; every state is there."""
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).tuples()
-            return dict.fromkeys(JobState, 0) | dict(rows.all())
+            rows = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state))
+            return dict.fromkeys(JobState, 0) | dict(map(tuple, rows))
 
     def oldest_waiting_at(self) -> datetime | None:
         """Return when the oldest waiting job was created; None when none waits."""

@@ -1,5 +1,6 @@
 """The schema's version: brought up to date, compared with this software's, saved and put back."""
 
+import itertools
 import os
 import sqlite3
 from contextlib import closing
@@ -21,6 +22,12 @@ _UPGRADE_LOCK = 0x57AC7
 
 _PAGES_PER_STEP = 1024
 """Pages copied before other users of the SQLite file get a turn: 4 MiB."""
+
+_PAUSE_S = 0.25
+"""Pause after a refusal by another user of the file."""
+
+_MOST_REFUSALS = 40
+"""Refusals until a copy is given up: with the pauses, ten seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +168,14 @@ def _require_sound(path: Path) -> None:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    try:
-        source.backup(target, pages=_PAGES_PER_STEP)
-    except sqlite3.OperationalError as error:
-        raise DatabaseUnavailable("The database is in use; stop the service first.") from error
+    """Copy everything; the target sees it when the last page is written, or nothing of it."""
+    refusals = itertools.count(1)
+
+    def give_up_when_busy(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and next(refusals) >= _MOST_REFUSALS:
+            raise DatabaseUnavailable("The database is in use.", remedy="Try again; for a restore, stop the service.")
+
+    source.backup(target, pages=_PAGES_PER_STEP, progress=give_up_when_busy, sleep=_PAUSE_S)
 
 
 def _sync(path: Path) -> None:

@@ -1,14 +1,7 @@
 """DCMTK's tools and pynetdicom send; what was acknowledged is on disk and in the database."""
 
 import hashlib
-import os
-import shutil
-import signal
-import socket
 import subprocess
-import sys
-import textwrap
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +10,6 @@ from pathlib import Path
 import pydicom
 import pytest
 import sqlalchemy as sa
-from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
 from pynetdicom import AE
 
@@ -28,11 +20,10 @@ from stact_pacs.store.database import Database
 from stact_pacs.store.instances import InstanceRecords
 from stact_pacs.store.migrate import upgrade
 from stact_pacs.store.schema import instances
+from tests.integration.loopback_namespace import require_tools, wait_until
+from tests.integration.receiving import cine
 
-pytestmark = [
-    pytest.mark.tools,
-    pytest.mark.skipif(shutil.which("storescu") is None, reason="storescu is missing: install dcmtk"),
-]
+pytestmark = pytest.mark.tools
 
 
 @dataclass
@@ -62,6 +53,11 @@ class Service:
         return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.fixture(autouse=True)
+def _dcmtk() -> None:
+    require_tools("storescu", "echoscu", "dcmsend")
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     services: list[Service] = []
@@ -82,26 +78,6 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     for service in services:
         service.listener.stop(5)
         service.database.close()
-
-
-def cine(path: Path, uid: str, *, frames: int = 3, size: int = 64, pixel: int = 1, series: str = "1.2.3.2") -> Path:
-    """Write an uncompressed ultrasound cine."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = UltrasoundMultiFrameImageStorage
-    meta.MediaStorageSOPInstanceUID = uid
-    dataset = FileDataset(path, {}, file_meta=meta, preamble=b"MZ" + bytes(126))
-    dataset.SOPClassUID, dataset.SOPInstanceUID = UltrasoundMultiFrameImageStorage, uid
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3.1", series
-    dataset.PatientName, dataset.PatientID, dataset.Modality = "CANARY^PATIENT", "CANARY-ID", "US"
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = frames, size, size
-    dataset.BitsAllocated = dataset.BitsStored = 8
-    dataset.HighBit, dataset.PixelRepresentation = 7, 0
-    dataset.PixelData = bytes([pixel]) * (frames * size * size)
-    dataset["PixelData"].VR = "OB"
-    dataset.save_as(path, enforce_file_format=True)
-    return path
 
 
 @pytest.fixture
@@ -187,16 +163,11 @@ def test_storescu_killed_in_the_middle_leaves_only_what_was_acknowledged(
 ) -> None:
     service = serve()
     large = cine(tmp_path / "large.dcm", "1.2.3.4", frames=100, size=1000)
-    where = ["127.0.0.1", str(service.listener.port)]
-    sender = subprocess.Popen(["storescu", "-aet", "MODALITY", "-aec", "STACT_PACS", "-R", *where, str(large)])
-    deadline = time.monotonic() + 10
-    while not service.parts() and sender.poll() is None and time.monotonic() < deadline:
-        pass
-    sender.send_signal(signal.SIGKILL)
-    sender.wait()
-    while service.parts() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert service.parts() == []
+    command = ["storescu", "-aet", "MODALITY", "-aec", "STACT_PACS", "-R", "127.0.0.1", str(service.listener.port)]
+    with subprocess.Popen([*command, str(large)]) as sender:
+        wait_until(lambda: service.parts() or service.rows(), what="the instance comes")
+        sender.kill()
+    wait_until(lambda: not service.parts(), what="the part is gone")
     assert service.every_row_has_its_file()
 
 
@@ -224,63 +195,3 @@ def test_pynetdicom_aborting_in_between_harms_nobody(serve: Callable[..., Servic
         association.abort()
     assert len(service.rows()) == 5
     assert service.parts() == []
-
-
-_LISTENER_PROGRAM = textwrap.dedent(
-    """
-    import resource, sys
-    from datetime import UTC, datetime
-    from pathlib import Path
-    from stact_pacs import log
-    from stact_pacs.receive.inbox import Inbox
-    from stact_pacs.receive.listener import Listener
-    from stact_pacs.settings import Receive
-    from stact_pacs.store.database import Database
-    from stact_pacs.store.instances import InstanceRecords
-    from stact_pacs.store.migrate import upgrade
-
-    log.configure()
-    folder, port = Path(sys.argv[1]), int(sys.argv[2])
-    database = Database(f"sqlite:///{folder / 'records.sqlite3'}")
-    upgrade(database)
-    inbox = Inbox(folder / "inbox", InstanceRecords(database), reserve_mb=1, now=lambda: datetime.now(UTC))
-    listener = Listener(Receive(port=port, accept_any=True), inbox)
-    listener.start()
-    peak_kb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak_kb(), flush=True)
-    sys.stdin.readline()
-    listener.stop(5)
-    print(peak_kb(), flush=True)
-    """
-)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-@pytest.mark.slow
-def test_an_instance_of_300_mb_is_received_in_flat_memory(tmp_path: Path) -> None:
-    port = free_port()
-    large = cine(tmp_path / "large.dcm", "1.2.3.4", frames=300, size=1000)
-    program = subprocess.Popen(
-        [sys.executable, "-c", _LISTENER_PROGRAM, str(tmp_path), str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    with program:
-        assert program.stdin is not None
-        assert program.stdout is not None
-        before_kb = int(program.stdout.readline())
-        sent = subprocess.run(["storescu", "-aec", "STACT_PACS", "-R", "127.0.0.1", str(port), str(large)], check=False)
-        program.stdin.write("stop\n")
-        program.stdin.flush()
-        grown_kb = int(program.stdout.readline()) - before_kb
-    assert sent.returncode == 0
-    assert grown_kb < 30_000
-    large.unlink()
