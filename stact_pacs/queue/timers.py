@@ -27,9 +27,7 @@ class Timers:
     def __init__(self, poll_s: float) -> None:
         self._poll_s = poll_s
         # Its own logger would print the traceback of a failing timer, and with it what was being read.
-        quiet = logging.getLogger("apscheduler")
-        quiet.addHandler(logging.NullHandler())
-        quiet.propagate = False
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)
         self._scheduler = BackgroundScheduler(timezone=UTC)
         self._scheduler.add_listener(_report, EVENT_JOB_ERROR)
         self._stopping = threading.Event()

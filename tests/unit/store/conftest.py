@@ -27,6 +27,7 @@ from stact_pacs.domain import (
     SeriesKey,
     derived_uid,
 )
+from stact_pacs.store import schema
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 from stact_pacs.store.instances import InstanceRecords
@@ -49,6 +50,8 @@ def postgresql_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # not under tmp_path: the server's own user must reach it
     folder.chmod(0o755)
     server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # a test needs no disk
+        server.psql(statement)
     address = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     yield address.render_as_string(hide_password=False)
     server.cleanup()
@@ -86,16 +89,47 @@ def empty_database(database_url: str) -> Iterator[Database]:
         yield database
 
 
-@pytest.fixture
-def database(empty_database: Database) -> Database:
-    upgrade(empty_database)
-    return empty_database
-
-
-@pytest.fixture
-def sqlite_database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database(f"sqlite:///{tmp_path / 'stact.sqlite3'}")) as database:
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database file with our schema, to be copied."""
+    file = tmp_path_factory.mktemp("sqlite") / "migrated.sqlite3"
+    with closing(Database(f"sqlite:///{file}")) as database:
         upgrade(database)
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(new_postgresql: Callable[[], str]) -> str:
+    """Return the URL of a database with our schema, to be emptied for each test."""
+    url = new_postgresql()
+    with closing(Database(url)) as database:
+        upgrade(database)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a database with our schema and no rows."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "stact.sqlite3")
+        return f"sqlite:///{tmp_path / 'stact.sqlite3'}"
+    migrated: str = request.getfixturevalue("migrated_postgresql")
+    with closing(Database(migrated)) as database, database.write() as connection:
+        names = ", ".join(schema.metadata.tables)
+        connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    return migrated
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with closing(Database(url)) as database:
+        yield database
+
+
+@pytest.fixture
+def sqlite_database(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
+    shutil.copy(migrated_sqlite, tmp_path / "only.sqlite3")
+    with closing(Database(f"sqlite:///{tmp_path / 'only.sqlite3'}")) as database:
         yield database
 
 
@@ -207,3 +241,9 @@ class Records:
 @pytest.fixture
 def records(database: Database) -> Records:
     return Records(database)
+
+
+@pytest.fixture
+def make() -> type[Records]:
+    """Return the maker of records over a database of the test's own."""
+    return Records

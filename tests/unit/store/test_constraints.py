@@ -42,14 +42,18 @@ def test_a_job_row_that_breaks_a_promise_is_refused(records: Any, change: str) -
         execute(records, f"UPDATE jobs SET {change}")
 
 
-@pytest.mark.parametrize("change", ["state = 'LOST'", "state = 'CONFIRMED'", "next_attempt_at = NULL", "object_id = 99"])
+@pytest.mark.parametrize(
+    "change", ["state = 'LOST'", "state = 'CONFIRMED'", "next_attempt_at = NULL", "object_id = 99"]
+)
 def test_a_delivery_row_that_breaks_a_promise_is_refused(records: Any, change: str) -> None:
     records.finished()
     with pytest.raises(Defect):
         execute(records, f"UPDATE deliveries SET {change}")
 
 
-@pytest.mark.parametrize("change", ["state = 'LOST'", "state = 'CLOSED'", "closed_at = last_instance_at", "revision = 0"])
+@pytest.mark.parametrize(
+    "change", ["state = 'LOST'", "state = 'CLOSED'", "closed_at = last_instance_at", "revision = 0"]
+)
 def test_a_series_row_that_breaks_a_promise_is_refused(records: Any, change: str) -> None:
     records.instances.admit(records.instance(), now=records.now)
     with pytest.raises(Defect):
@@ -83,5 +87,5 @@ def test_the_tables_know_exactly_the_states_of_the_domain(column: Any, states: A
 
 
 def test_a_time_without_a_zone_is_refused(records: Any) -> None:
-    with pytest.raises(Exception, match="no time zone"):
+    with pytest.raises(Defect):
         records.instances.admit(records.instance(), now=records.now.replace(tzinfo=None))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stact_pacs.domain import JobState, ObjectKind, Outcome
-from stact_pacs.errors import IllegalMove, LeaseLost, NotFound
+from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
 
 SEG_AND_SR = {"pacs": (ObjectKind.SEG, ObjectKind.SR)}
 
@@ -165,7 +165,7 @@ def test_a_result_that_cannot_be_stored_whole_is_not_stored_at_all(records: Any)
     twice = type(result)(
         outcome=result.outcome, record=result.record, objects=result.objects * 2, attachments=result.attachments
     )
-    with pytest.raises(Exception, match="refused a statement"):
+    with pytest.raises(Defect):
         records.jobs.finish(job, twice, destinations=SEG_AND_SR, now=records.now)
     case = records.jobs.case(job.id)
     assert (case.state, case.record, case.deliveries) == (JobState.RUNNING, None, ())
