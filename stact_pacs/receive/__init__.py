@@ -3,12 +3,16 @@
 ::
 
     listener      accepts connections, one thread each, inside the caps of `slots`
-    association   the life of one connection: negotiate, messages, release
+    association   the life of one connection: negotiate, exchange, release
     negotiation   what an association request is answered with (pure)
-    pdu, wire     protocol data units, read within limits of length and time
-    dimse         command sets, decoded and encoded (pure)
+    exchange      fragments become messages, messages become responses (no socket)
     services      what a message is answered with: C-ECHO, C-STORE, anything else
+    dimse         command sets, decoded and encoded (pure)
+    pdu, wire     protocol data units, read within limits of length and time
     status        every status, rejection and abort that we send, with its clause
+    endings       how an association ends other than by release
     inbox         an instance becomes a durable file and a row, and only then a success
+    folders       where the files lie; part10: the head that we give them
     reconcile     what a crash left behind, put in order at start
+    ports         what is asked of the store
 """

@@ -128,12 +128,12 @@ class Association:
 
     def _next_pdu(self, exchange: Exchange) -> Pdu:
         """Wait for the next PDU; between messages, a stop of the listener ends the wait."""
-        due = exchange.next_pdu_due(time.monotonic(), idle_timeout_s=self._settings.idle_timeout_s)
+        due = exchange.next_pdu_due(idle_timeout_s=self._settings.idle_timeout_s)
         return self._reader.next(start_by=due, interruptible=exchange.is_idle)
 
     def _exchange(self, exchange: Exchange, pdu: Pdu) -> None:
         for pdv in presentation_data_values(pdu.body):
-            response = exchange.take(pdv, time.monotonic())
+            response = exchange.take(pdv)
             if response:
                 self._send(response)
                 self._wire.acknowledge_at_once()

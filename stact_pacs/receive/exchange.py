@@ -1,5 +1,7 @@
 """The messages of an established association: fragments go in, responses come out; no socket in sight."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stact_pacs.log import get_logger
@@ -35,7 +37,7 @@ class _Message:
 
     context_id: int
     began_at: float
-    """Reading of `time.monotonic`."""
+    """Reading of the clock."""
     command_set: bytearray = field(default_factory=bytearray)
     received_bytes: int = 0
     served: "_Served | None" = None
@@ -61,9 +63,19 @@ class Exchange:
         Where instances go.
     max_message_bytes
         Longest message accepted.
+    clock
+        Returns a monotonic time in seconds.
     """
 
-    def __init__(self, agreement: Agreement, inbox: Inbox, *, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        agreement: Agreement,
+        inbox: Inbox,
+        *,
+        max_message_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._agreement = agreement
         self._inbox = inbox
         self._max_message_bytes = max_message_bytes
@@ -76,13 +88,11 @@ class Exchange:
         """Whether no message is under way."""
         return self._message is None
 
-    def next_pdu_due(self, now: float, *, idle_timeout_s: float) -> float:
+    def next_pdu_due(self, *, idle_timeout_s: float) -> float:
         """Return until when the next PDU must have begun to come.
 
         Parameters
         ----------
-        now
-            Reading of `time.monotonic`.
         idle_timeout_s
             Longest silence, and what a message may take besides the time that its bytes need.
 
@@ -91,6 +101,7 @@ class Exchange:
         TooSlowError
             The message under way is overdue already.
         """
+        now = self._clock()
         if self._message is None:
             return now + idle_timeout_s
         overdue_at = self._message.began_at + idle_timeout_s + self._message.received_bytes / _SLOWEST_BYTES_PER_S
@@ -98,14 +109,14 @@ class Exchange:
             raise TooSlowError(f"A message came slower than {_SLOWEST_BYTES_PER_S} bytes per second.")
         return min(now + idle_timeout_s, overdue_at)
 
-    def take(self, pdv: Pdv, now: float) -> bytes:
+    def take(self, pdv: Pdv) -> bytes:
         """Take one fragment; return the PDUs of the response if it completes a message, else nothing.
 
         Raises
         ------
         ViolationError, TooLargeError
         """
-        message = self._message or self._open(pdv, now)
+        message = self._message or self._open(pdv)
         if pdv.context_id != message.context_id or pdv.is_command is not (message.served is None):
             raise ViolationError(ABORT_INVALID_PARAMETER, "The fragments of two messages are mixed (PS3.8 Annex E).")
         message.received_bytes += len(pdv.fragment)
@@ -115,9 +126,9 @@ class Exchange:
                 remedy="Raise receive.max_instance_mb if such instances are expected.",
             )
         if message.served is None:
-            return self._take_command(message, pdv, now)
+            return self._take_command(message, pdv)
         message.served.service.write(pdv.fragment)
-        return self._answer(message, message.served, now) if pdv.is_last else b""
+        return self._answer(message, message.served) if pdv.is_last else b""
 
     def abandon(self) -> None:
         """Drop the message under way, if there is one: the rest of it will not come."""
@@ -125,13 +136,13 @@ class Exchange:
         if message is not None and message.served is not None:
             message.served.service.abandon()
 
-    def _open(self, pdv: Pdv, now: float) -> _Message:
+    def _open(self, pdv: Pdv) -> _Message:
         if pdv.context_id not in self._agreement.contexts:
             raise ViolationError(ABORT_INVALID_PARAMETER, f"Presentation context {pdv.context_id} was not accepted.")
-        self._message = _Message(context_id=pdv.context_id, began_at=now)
+        self._message = _Message(context_id=pdv.context_id, began_at=self._clock())
         return self._message
 
-    def _take_command(self, message: _Message, pdv: Pdv, now: float) -> bytes:
+    def _take_command(self, message: _Message, pdv: Pdv) -> bytes:
         message.command_set += pdv.fragment
         if len(message.command_set) > dimse.MAX_COMMAND_BYTES:
             raise TooLargeError(f"A command set is longer than {dimse.MAX_COMMAND_BYTES} bytes.")
@@ -141,19 +152,19 @@ class Exchange:
         context = self._agreement.contexts[message.context_id]
         service = services.begin(command, context, inbox=self._inbox, calling_ae=self._agreement.calling_ae)
         message.served = _Served(command, service)
-        return b"" if command.has_data_set else self._answer(message, message.served, now)
+        return b"" if command.has_data_set else self._answer(message, message.served)
 
-    def _answer(self, message: _Message, served: _Served, now: float) -> bytes:
+    def _answer(self, message: _Message, served: _Served) -> bytes:
         status = served.service.finish()
         self._message = None
         if served.command.command_field == CommandField.C_CANCEL_RQ:
             return b""  # has no response of its own (PS3.7 9.3.2.3)
         if served.command.command_field == CommandField.C_STORE_RQ:
-            self._record(message, served.command, status, now)
+            self._record(message, served.command, status)
         response = dimse.encode_response(served.command, status)
         return dimse.as_pdus(response, message.context_id, self._agreement.peer_max_pdu_bytes)
 
-    def _record(self, message: _Message, command: Command, status: Status, now: float) -> None:
+    def _record(self, message: _Message, command: Command, status: Status) -> None:
         self.stored += status.is_success
         tell = log.info if status.is_success else log.warning
         tell(
@@ -162,5 +173,5 @@ class Exchange:
             sop_instance_uid=command.affected_sop_instance_uid,
             status=str(status),
             bytes=message.received_bytes,
-            duration_ms=round((now - message.began_at) * 1000),
+            duration_ms=round((self._clock() - message.began_at) * 1000),
         )

@@ -10,20 +10,20 @@
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stact_pacs.errors import Misconfigured
 
 _OWNER_ONLY_FOLDER = 0o700
-_PREFIXES = tuple(f"{n:02x}" for n in range(256))
 
 
-@dataclass(frozen=True, slots=True)
 class Folders:
-    """The three folders of an inbox."""
+    """The three folders of an inbox, below `root`."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._prepared: set[str] = set()
+        """Prefixes below objects/ that this process knows to be durable."""
 
     @property
     def incoming(self) -> Path:
@@ -38,7 +38,7 @@ class Folders:
         return self.root / "quarantine"
 
     def create(self) -> None:
-        """Make the folders that are missing, all 256 below objects/ too, so that storing never makes one.
+        """Make the folders that are missing.
 
         Raises
         ------
@@ -46,10 +46,10 @@ class Folders:
             They cannot be made.
         """
         try:
-            for folder in (self.incoming, self.quarantine, *(self.objects / prefix for prefix in _PREFIXES)):
+            for folder in (self.incoming, self.objects, self.quarantine):
                 folder.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-            for folder in (self.objects, self.root, self.root.parent):
-                sync_folder(folder)
+            sync_folder(self.root)
+            sync_folder(self.root.parent)
         except OSError as error:
             raise Misconfigured(
                 f"The folder {self.root} cannot be made: {error.strerror}.",
@@ -66,8 +66,8 @@ class Folders:
 
     def stored_objects(self) -> Iterator[Path]:
         """Yield every file below objects/, in order of name."""
-        for prefix in _PREFIXES:
-            yield from sorted((self.objects / prefix).glob("*.dcm"))
+        for folder in sorted(self.objects.iterdir()):
+            yield from sorted(folder.glob("*.dcm"))
 
     def move_to_object(self, part: Path, sha256: str) -> Path:
         """Move a flushed file to its place, durably, and return that.
@@ -75,9 +75,20 @@ class Folders:
         A file that is there already has the same content, so replacing it changes nothing.
         """
         target = self.object_path(sha256)
+        self._prepare(target.parent)
         part.replace(target)
         sync_folder(target.parent)
         return target
+
+    def _prepare(self, folder: Path) -> None:
+        """Make sure that a folder below objects/ is there and survives a power cut.
+
+        Two threads may both do it; what matters is that neither goes on before the folder is flushed.
+        """
+        if folder.name not in self._prepared:
+            folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
+            sync_folder(self.objects)
+            self._prepared.add(folder.name)
 
     def move_to_quarantine(self, file: Path) -> Path:
         """Move a file out of the way of everything automatic, and return where it is."""

@@ -4,6 +4,7 @@ The order is the promise: write and hash, flush the file, read its header, move 
 commit the row. A power cut between any two of these lines loses nothing that was acknowledged.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -141,7 +142,7 @@ class Inbox:
                 action="instance_quarantined",
                 sop_instance_uid=instance.sop_instance_uid,
                 path=f"quarantine/{instance.path.name}",
-                remedy="Ask the sender why it changed an instance without a new UID (PS3.3 C.12.1.1.5).",
+                remedy="Ask the sender why it gave two contents one UID.",
             )
             return Receipt.CONFLICT
         return Receipt.DUPLICATE if admission is Admission.DUPLICATE else Receipt.STORED
@@ -200,8 +201,9 @@ class Incoming:
 
     def abandon(self) -> None:
         """Drop whatever is not in its place yet; harmless at any time, also twice."""
-        self._close()
-        self._part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a part that cannot be removed now is removed by `reconcile`
+            self._close()
+            self._part.unlink(missing_ok=True)
 
     def _file_away(self) -> Receipt:
         instance = self._read_header()

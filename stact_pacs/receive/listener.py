@@ -1,10 +1,10 @@
 """Accept connections and give each its thread."""
 
-import contextlib
 import select
 import socket
 import threading
 import time
+from dataclasses import dataclass
 
 from stact_pacs.errors import Misconfigured
 from stact_pacs.log import bound, get_logger
@@ -41,78 +41,72 @@ class Listener:
         self._slots = Slots(
             max_associations=settings.max_associations, max_per_address=settings.max_associations_per_address
         )
-        self._server: socket.socket | None = None
-        self._wake, self._waker = socket.socketpair()
-        self._acceptor = threading.Thread(target=self._accept_until_stopped, name="dicom-listener", daemon=True)
+        self._sockets: _Sockets | None = None
+        self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
         self._running: dict[Wire, threading.Thread] = {}
 
     @property
     def port(self) -> int:
-        """The port that it listens on, once started."""
-        assert self._server is not None, "the listener was not started"
-        port: int = self._server.getsockname()[1]
+        """The port that it listens on, while it does."""
+        assert self._sockets is not None, "the listener is not started"
+        port: int = self._sockets.server.getsockname()[1]
         return port
 
     def start(self) -> None:
-        """Listen, and return at once. A listener starts once.
+        """Listen, and return at once.
 
         Raises
         ------
         Misconfigured
             The address cannot be listened on.
         """
-        address = (self._settings.host, self._settings.port)
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
-        try:
-            self._server = socket.create_server(address, family=family, backlog=_BACKLOG)
-        except OSError as error:
-            raise Misconfigured(
-                f"Cannot listen on {address[0]} port {address[1]}: {error.strerror}.",
-                remedy="Stop the program that uses it (ss -ltnp shows which), or change receive.host or receive.port.",
-            ) from error
-        self._server.setblocking(False)
+        assert self._sockets is None, "the listener is started already"
+        sockets = self._sockets = _listen(self._settings.host, self._settings.port)
+        self._acceptor = threading.Thread(target=self._accept, args=(sockets,), name="dicom-listener", daemon=True)
         self._acceptor.start()
         log.info("listening", action="listener_started", port=self.port, ae_title=self._settings.ae_title)
 
     def stop(self, timeout_s: float) -> None:
         """Accept no more, end idle associations, let messages under way finish for `timeout_s`, then cut the rest.
 
-        A message that is cut was not acknowledged, and leaves nothing behind.
+        A message that is cut was not acknowledged, and leaves nothing behind. Stopping again does nothing.
         """
+        sockets, self._sockets = self._sockets, None
+        if sockets is None or self._acceptor is None:
+            return
         deadline = time.monotonic() + timeout_s
-        self._waker.send(b"\0")  # never read: everyone who waits on it wakes
-        self._join([self._acceptor], deadline)
-        self._join(self._threads(), deadline)
+        sockets.waker.send(b"\0")  # never read: everyone who waits on it wakes
+        self._acceptor.join()
+        sockets.server.close()
+        self._join(deadline)
         for wire in self._wires():
             wire.cut()
-        self._join(self._threads(), time.monotonic() + _AFTER_CUT_S)
-        for sock in (self._server, self._wake, self._waker):
-            if sock is not None:
-                sock.close()
+        self._join(time.monotonic() + _AFTER_CUT_S)
+        sockets.wake.close()
+        sockets.waker.close()
         log.info("stopped listening", action="listener_stopped")
 
-    def _accept_until_stopped(self) -> None:
-        assert self._server is not None, "start makes it before the thread"
+    def _accept(self, sockets: "_Sockets") -> None:
+        """Accept until stopped; the body of the listener's own thread."""
         ready = select.poll()
-        ready.register(self._server, select.POLLIN)
-        ready.register(self._wake, select.POLLIN)
-        while all(fileno != self._wake.fileno() for fileno, _event in ready.poll()):
+        ready.register(sockets.server, select.POLLIN)
+        ready.register(sockets.wake, select.POLLIN)
+        while all(fileno != sockets.wake.fileno() for fileno, _event in ready.poll()):
             try:
-                connection, peer = self._server.accept()
+                connection, peer = sockets.server.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # the peer left before it was let in
             except OSError as error:
                 log.warning("a connection could not be accepted", action="accept_failed", error=error.strerror or "")
                 time.sleep(_ACCEPT_RETRY_S)
                 continue
-            self._take(connection, address=peer[0])
-        self._server.close()
+            self._take(connection, peer[0], sockets.wake)
 
-    def _take(self, connection: socket.socket, address: str) -> None:
+    def _take(self, connection: socket.socket, address: str, wake: socket.socket) -> None:
         """Give a connection its slot and its thread."""
         try:
-            wire = Wire(connection, self._wake)
+            wire = Wire(connection, wake)
         except OSError:  # some systems refuse options of a connection that broke in the meantime
             connection.close()
             return
@@ -121,9 +115,14 @@ class Listener:
             log.warning("a silent connection was cut for a new one", action="connection_evicted")
             evicted.cut()
         thread = threading.Thread(target=self._serve, args=(wire, address), name="dicom-association", daemon=True)
-        with self._lock:
-            self._running[wire] = thread
-        thread.start()
+        try:
+            with self._lock:  # nobody sees a thread here that is not started
+                thread.start()
+                self._running[wire] = thread
+        except RuntimeError as error:  # the system's limit of threads; the listener itself must go on
+            log.warning("a connection could not be served", action="accept_failed", error=str(error))
+            self._slots.leave(wire)
+            wire.close(linger_s=0)
 
     def _serve(self, wire: Wire, address: str) -> None:
         """Run one association; the body of its thread."""
@@ -138,16 +137,34 @@ class Listener:
                 with self._lock:
                     del self._running[wire]
 
-    def _threads(self) -> list[threading.Thread]:
-        with self._lock:
-            return list(self._running.values())
-
     def _wires(self) -> list[Wire]:
         with self._lock:
             return list(self._running)
 
-    @staticmethod
-    def _join(threads: list[threading.Thread], deadline: float) -> None:
+    def _join(self, deadline: float) -> None:
+        with self._lock:
+            threads = list(self._running.values())
         for thread in threads:
-            with contextlib.suppress(RuntimeError):  # a thread that was never started
-                thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    server: socket.socket
+    wake: socket.socket
+    """Readable from the stop on."""
+    waker: socket.socket
+    """Its other end."""
+
+
+def _listen(host: str, port: int) -> _Sockets:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        server = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise Misconfigured(
+            f"Cannot listen on {host} port {port}: {error.strerror}.",
+            remedy="Stop the program that uses it (ss -ltnp shows which), or change receive.host or receive.port.",
+        ) from error
+    server.setblocking(False)
+    return _Sockets(server, *socket.socketpair())

@@ -20,7 +20,7 @@ class Reconciled:
     parts_removed: int
     """Instances that were on their way in; their senders were never told that they had arrived."""
     adopted: int
-    """Complete files without a row, put on record now."""
+    """Complete files without a row, put on record now; who sent them is not known any more."""
     quarantined: int
     """Files that are not what their name says, cannot be read, or contradict a stored instance."""
 

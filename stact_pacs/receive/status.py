@@ -53,7 +53,7 @@ CALLING_AE_NOT_RECOGNIZED = Rejection(1, 1, 3, "calling AE title not recognized"
 CALLED_AE_NOT_RECOGNIZED = Rejection(1, 1, 7, "called AE title not recognized")
 PROTOCOL_VERSION_NOT_SUPPORTED = Rejection(1, 2, 2, "protocol version not supported")
 TEMPORARY_CONGESTION = Rejection(2, 3, 1, "temporary congestion")
-"""Disk below its reserve, no database, or a fault of ours. Transient: a sender that is refused for good stops trying."""
+"""Disk below its reserve, no database, or a fault of ours. A sender that is refused for good would stop trying."""
 LOCAL_LIMIT_EXCEEDED = Rejection(2, 3, 2, "local limit exceeded")
 
 

@@ -15,7 +15,9 @@ from typing import Any
 import pydicom
 import pytest
 
-from stact_pacs.domain import JobState
+from stact_pacs import app as application
+from stact_pacs.domain import JobState, ObjectKind
+from stact_pacs.settings import load
 from tests.integration.loopback_namespace import require_tools, wait_until
 from tests.integration.orthanc_server import OrthancServer, orthanc
 from tests.real_ultrasound import (
@@ -43,7 +45,7 @@ EXPECTED = {
 
 SETTINGS = """\
 [receive]
-calling_ae_titles = ["STORESCU"]
+calling_ae_titles = ["STORESCU", "STACT_PACS"]
 [series]
 quiet_period_s = 3
 [storage]
@@ -152,38 +154,27 @@ def test_every_result_stands_in_orthanc_under_the_study_of_its_source(site: Site
         assert dataset.Modality == entry["kind"]
 
 
-def test_every_result_was_read_back_equal_to_what_was_stored(site: Site, tmp_path: Path) -> None:
-    offline = processed(site, tmp_path)
+def test_every_result_was_read_back_equal_to_what_was_stored(site: Site) -> None:
+    app = application.build(load(site.folder / "stact-pacs.toml"))
     for result, entry, dataset in site.objects:
-        ours = pydicom.dcmread(offline[result["job_key"]] / entry["file"])
-        assert dataset.SOPInstanceUID == ours.SOPInstanceUID
-        if entry["kind"] == "SEG":
-            assert dataset.PixelData == ours.PixelData
-            assert dataset.PerFrameFunctionalGroupsSequence == ours.PerFrameFunctionalGroupsSequence
-        else:
-            assert dataset.ContentSequence == ours.ContentSequence
+        job = app.jobs.case(result["job_key"])
+        assert job.id is not None
+        ours = pydicom.dcmread(BytesIO(app.jobs.result_object(job.id, ObjectKind(entry["kind"])).content))
+        assert dataset == ours
+    app.close()
 
 
-def test_process_gives_the_same_scores_as_the_service(site: Site, tmp_path: Path) -> None:
-    offline = processed(site, tmp_path)
-    assert {r["job_key"] for r in site.results.values()} == set(offline)
-    for result in site.results.values():
-        again = json.loads((offline[result["job_key"]] / "result.json").read_text(encoding="utf-8"))
-        assert (again["outcome"], again["reason"]) == (result["outcome"], result["reason"])
-        assert [n["tracking_uid"] for n in again["nodules"]] == [n["tracking_uid"] for n in result["nodules"]]
-        for mine, served in zip(again["nodules"], result["nodules"], strict=True):
-            assert mine["probability"] == pytest.approx(served["probability"], abs=1e-6)
-            assert mine["probability_sd"] == pytest.approx(served["probability_sd"], abs=1e-6)
-
-
-def processed(site: Site, tmp_path: Path) -> dict[str, Path]:
-    """Run `process` on the same files; return the folder of every cine by its job key."""
-    out = site.folder / "processed"
-    if not out.exists():
-        ran = site.stact_pacs("process", str(site.folder / "sent"), "--out", str(out))
-        assert ran.returncode == 3, ran.stderr  # some are not scored, and that is told
-    found = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in out.glob("*/result.json")}
-    return {record["job_key"]: folder for folder, record in found.items()}
+def test_process_gives_the_same_scores_as_the_service(site: Site) -> None:
+    ran = site.stact_pacs("process", str(site.folder / "sent"), "--out", str(site.folder / "processed"), "--json")
+    assert ran.returncode == 3, "some are not scored, and that is told"
+    offline = {record["source_sop_instance_uids"][0]: record for record in json.loads(ran.stdout)}
+    for name, served in site.results.items():
+        again = offline[sop_instance_uid(site.files[name])]
+        assert (again["outcome"], again["reason"]) == (served["outcome"], served["reason"])
+        for mine, theirs in zip(again["nodules"], served["nodules"], strict=True):
+            assert mine["probability"] == pytest.approx(theirs["probability"], abs=1e-6)
+            assert mine["probability_sd"] == pytest.approx(theirs["probability_sd"], abs=1e-6)
+            assert mine["frames"] == theirs["frames"]
 
 
 def test_every_result_is_clean_in_dciodvfy(site: Site, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
 PROGRAM = textwrap.dedent(
     """
-    import resource, sys
+    import re, sys
     from datetime import UTC, datetime
     from pathlib import Path
     from stact_pacs import log
@@ -37,7 +37,8 @@ PROGRAM = textwrap.dedent(
     reconcile(inbox)
     listener = Listener(Receive(port=port, accept_any=True), inbox)
     listener.start()
-    peak_kb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not ru_maxrss: a child inherits the peak of the process that started it.
+    peak_kb = lambda: re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
     print(peak_kb(), flush=True)
     sys.stdin.readline()
     listener.stop(5)

@@ -165,5 +165,5 @@ def test_orthanc_holds_what_was_sent_also_when_it_is_sent_again(tmp_path: Path) 
 def test_orthanc_under_another_title_refuses_us_with_the_reason(tmp_path: Path) -> None:
     with orthanc(tmp_path, settings={"DicomCheckCalledAet": True}) as server:
         stranger = Destination(name="orthanc", host=server.host, port=server.port, ae_title="STRANGER")
-        with server.namespace.inside(), pytest.raises(DeliveryRefused, match="called AE title"):
+        with server.namespace.inside(), pytest.raises(DeliveryRefused, match="Called AE title"):
             SENDER.echo(stranger)

@@ -2,7 +2,6 @@
 
 import struct
 from io import BytesIO
-from types import SimpleNamespace
 
 import pytest
 from pydicom.dataset import Dataset
@@ -12,23 +11,24 @@ from stact_pacs.receive import status
 from stact_pacs.receive.dimse import as_pdus, decode_command, encode_response
 from stact_pacs.receive.endings import ViolationError
 from stact_pacs.receive.pdu import presentation_data_values
+from tests.unit.receive import wire_words as words
 
 
 def read_back(encoded: bytes) -> Dataset:
     return decode(BytesIO(encoded), True, True)
 
 
-def test_a_store_request_is_decoded(words: SimpleNamespace) -> None:
+def test_a_store_request_is_decoded() -> None:
     command = decode_command(words.store_request("1.2.3"))
     assert (command.command_field, command.message_id, command.has_data_set) == (1, 8, True)
     assert (command.affected_sop_class_uid, command.affected_sop_instance_uid) == (words.US_MULTIFRAME, "1.2.3")
 
 
-def test_an_echo_request_has_no_data_set(words: SimpleNamespace) -> None:
+def test_an_echo_request_has_no_data_set() -> None:
     assert not decode_command(words.echo_request()).has_data_set
 
 
-def test_a_success_names_the_request_and_the_instance(words: SimpleNamespace) -> None:
+def test_a_success_names_the_request_and_the_instance() -> None:
     response = read_back(encode_response(decode_command(words.store_request("1.2.3")), status.SUCCESS))
     assert response.CommandField == 0x8001
     assert response.MessageIDBeingRespondedTo == 8
@@ -38,18 +38,18 @@ def test_a_success_names_the_request_and_the_instance(words: SimpleNamespace) ->
     assert "ErrorComment" not in response
 
 
-def test_the_group_length_counts_what_follows_it(words: SimpleNamespace) -> None:
+def test_the_group_length_counts_what_follows_it() -> None:
     encoded = encode_response(decode_command(words.store_request("1.2.3")), status.OUT_OF_RESOURCES)
     assert read_back(encoded).CommandGroupLength == len(encoded) - 12
 
 
-def test_a_failure_says_why(words: SimpleNamespace) -> None:
+def test_a_failure_says_why() -> None:
     response = read_back(encode_response(decode_command(words.store_request("1.2.3")), status.CONFLICTING_INSTANCE))
     assert response.ErrorComment == status.CONFLICTING_INSTANCE.meaning
     assert response.OffendingElement == 0x00080018
 
 
-def test_a_uid_that_is_none_is_not_echoed(words: SimpleNamespace) -> None:
+def test_a_uid_that_is_none_is_not_echoed() -> None:
     request = decode_command(words.store_request("../../etc/passwd"))
     assert "AffectedSOPInstanceUID" not in read_back(encode_response(request, status.INVALID_SOP_INSTANCE))
 
@@ -75,7 +75,7 @@ def test_a_response_is_cut_to_what_the_peer_accepts(peer_max: int, count: int) -
     assert all(f.is_command and f.context_id == 5 for f in fragments)
 
 
-def test_a_response_that_nobody_asked_for_is_a_violation(words: SimpleNamespace) -> None:
+def test_a_response_that_nobody_asked_for_is_a_violation() -> None:
     with pytest.raises(ViolationError):
         decode_command(words.command_set(CommandField=0x8001, MessageIDBeingRespondedTo=1, CommandDataSetType=0x0101))
 
@@ -97,7 +97,7 @@ def test_what_is_no_command_set_is_a_violation(encoded: bytes) -> None:
 
 
 @pytest.mark.parametrize("missing", ["CommandField", "MessageID", "CommandDataSetType"])
-def test_a_request_without_a_mandatory_element_is_a_violation(words: SimpleNamespace, missing: str) -> None:
+def test_a_request_without_a_mandatory_element_is_a_violation(missing: str) -> None:
     elements = {"CommandField": 0x0030, "MessageID": 7, "CommandDataSetType": 0x0101}
     del elements[missing]
     with pytest.raises(ViolationError):

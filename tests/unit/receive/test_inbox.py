@@ -1,12 +1,10 @@
 """From bytes to a durable file and a row."""
 
 import hashlib
-import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pydicom
@@ -15,13 +13,14 @@ import pytest
 from stact_pacs.domain import SeriesKey
 from stact_pacs.errors import DatabaseUnavailable, Misconfigured, NoSpace, Transient
 from stact_pacs.receive.inbox import Announced, Inbox, Receipt
+from tests.unit.receive import wire_words as words
 
 UID = "1.2.3.4.5"
 Receive = Callable[..., Receipt]
 
 
 @pytest.fixture
-def announced(words: SimpleNamespace) -> Announced:
+def announced() -> Announced:
     return Announced(
         sop_class_uid=words.US_MULTIFRAME,
         sop_instance_uid=UID,
@@ -31,7 +30,7 @@ def announced(words: SimpleNamespace) -> Announced:
 
 
 @pytest.fixture
-def receive(inbox: Inbox, announced: Announced, words: SimpleNamespace) -> Receive:
+def receive(inbox: Inbox, announced: Announced) -> Receive:
     def take_in(data: bytes | None = None, **dataset: Any) -> Receipt:
         incoming = inbox.begin(announced)
         incoming.write(memoryview(words.encode(words.ultrasound_dataset(**dataset)) if data is None else data))
@@ -91,7 +90,7 @@ def test_the_same_instance_again_is_a_duplicate_and_no_second_file(inbox: Inbox,
 
 
 def test_another_sender_of_the_same_instance_makes_no_difference(
-    inbox: Inbox, announced: Announced, words: SimpleNamespace, receive: Receive
+    inbox: Inbox, announced: Announced, receive: Receive
 ) -> None:
     receive()
     other = inbox.begin(Announced(**{**{n: getattr(announced, n) for n in announced.__slots__}, "calling_ae": "OTHER"}))
@@ -178,10 +177,13 @@ def test_a_folder_that_cannot_be_made_is_a_misconfiguration(tmp_path: Path, stor
 
 
 def test_no_descriptor_is_left_open(inbox: Inbox, receive: Receive, announced: Announced) -> None:
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
     receive()
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for _ in range(20):
         receive()
         receive(b"junk")
         inbox.begin(announced).abandon()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before

@@ -111,6 +111,13 @@ def test_a_stop_ends_an_interruptible_wait_only(line: Line) -> None:
         line.next(interruptible=True)
 
 
+def test_a_stop_is_heard_between_messages_even_while_data_wait(line: Line) -> None:
+    line.waker.send(b"\0")
+    line.peer.sendall(pdu(b"more"))
+    with pytest.raises(StoppingError):
+        line.next(interruptible=True)
+
+
 @pytest.mark.parametrize("length", [16385, 2**31, 2**32 - 1])
 def test_a_length_bomb_is_refused_before_a_byte_of_it_is_read(line: Line, length: int) -> None:
     line.peer.sendall(struct.pack(">BxI", 4, length))
@@ -154,3 +161,12 @@ def test_fragments_are_found_in_order_with_their_flags() -> None:
 def test_a_fragment_length_that_cannot_be_is_a_violation(body: bytes) -> None:
     with pytest.raises(ViolationError):
         list(presentation_data_values(memoryview(body)))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="TCP_QUICKACK is an option of Linux")
+def test_acks_are_not_delayed_or_nagles_algorithm_makes_senders_crawl(line: Line) -> None:
+    connection = line.wire._socket
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+    line.wire.acknowledge_at_once()
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

@@ -1,7 +1,6 @@
 """What a crash left behind is put in order at start."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,12 +8,13 @@ import pytest
 from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.receive.inbox import Announced, Inbox, Receipt
 from stact_pacs.receive.reconcile import Reconciled, reconcile
+from tests.unit.receive import wire_words as words
 
 NOTHING = Reconciled(parts_removed=0, adopted=0, quarantined=0)
 
 
 @pytest.fixture
-def take_in(inbox: Inbox, words: SimpleNamespace) -> Callable[..., Receipt]:
+def take_in(inbox: Inbox) -> Callable[..., Receipt]:
     def take_in(uid: str = "1.2.3.4.5", pixel: int = 1) -> Receipt:
         incoming = inbox.begin(
             Announced(
