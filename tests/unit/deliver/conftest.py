@@ -1,5 +1,6 @@
 """Result objects, a small PACS, a scripted peer, and records that live in memory."""
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -154,9 +155,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def read_until_quiet(connection: socket.socket) -> None:
+    """Take in a message that may come in several parts."""
+    while connection.recv(1 << 20) and select.select([connection], [], [], 0.05)[0]:
+        pass
+
+
 @pytest.fixture
 def scripted_peer() -> Callable[..., object]:
-    """A peer that answers each PDU it gets with the next bytes of a script, then is silent or closes."""
+    """A peer that answers each message it gets with the next bytes of a script, then is silent or closes."""
 
     @contextmanager
     def start(*answers: bytes, close: bool = True) -> Iterator[Destination]:
@@ -167,7 +174,7 @@ def scripted_peer() -> Callable[..., object]:
             connection, _ = listener.accept()
             with connection:
                 for answer in answers:
-                    connection.recv(1 << 20)
+                    read_until_quiet(connection)
                     connection.sendall(answer)
                 if not close:
                     done.wait(20)

@@ -74,7 +74,7 @@ def test_a_rejection_for_good_is_a_refusal_with_a_remedy(
     with scripted_peer(REJECTED_FOR_GOOD) as peer:
         (outcome,) = sender.send([make_object()], peer)
     assert isinstance(outcome, RefusedForGood)
-    assert "calling AE title is not recognised" in outcome.text
+    assert "Calling AE title not recognised" in outcome.text
     assert "Remedy" in outcome.text
     with scripted_peer(REJECTED_FOR_GOOD) as peer, pytest.raises(DeliveryRefused):
         sender.echo(peer)
@@ -83,9 +83,9 @@ def test_a_rejection_for_good_is_a_refusal_with_a_remedy(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (REJECTED_FOR_NOW, "temporary congestion"),
+        (REJECTED_FOR_NOW, "Temporary congestion"),
         (ABORTED, "A-ABORT"),
-        (b"", "closed the connection"),
+        (b"", "dropped the association"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "broke the protocol"),
         (bytes([2, 0, 0, 0, 0, 100]) + b"x" * 100, "broke the protocol"),
         (bytes([2, 0, 0, 0, 0, 2, 0, 1]), "broke the protocol"),

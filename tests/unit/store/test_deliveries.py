@@ -153,13 +153,16 @@ def test_only_a_dead_letter_can_be_retried(records: Any) -> None:
         records.deliveries.retry(99, now=records.now)
 
 
-def test_damaged_bytes_are_never_sent_and_hold_up_nothing_else(records: Any) -> None:
+def test_damaged_bytes_become_a_dead_letter_and_hold_up_nothing_else(records: Any) -> None:
     job = records.finished()
     with records.database.write() as connection:
         damage = sa.update(schema.result_objects).where(schema.result_objects.c.kind == ObjectKind.SEG)
         connection.execute(damage.values(content=b"\x00"))
-    with pytest.raises(Defect, match="damaged"):
-        claim(records)
+    assert records.deliveries.claim_due(owner="sender", now=records.now, lease_s=10) is None
     assert claim(records).object.kind is ObjectKind.SR
+    [dead] = records.deliveries.list(state=DeliveryState.FAILED)
+    assert dead.kind is ObjectKind.SEG
+    assert "damaged" in dead.detail
+    assert state(records, job) is JobState.FAILED
     with pytest.raises(Defect, match="damaged"):
         records.jobs.result_object(job.id, ObjectKind.SEG)

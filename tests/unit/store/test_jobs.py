@@ -261,3 +261,12 @@ def test_the_whole_story_is_in_the_events(records: Any) -> None:
     assert records.actions(job) == [
         "series_opened", "job_created", "series_closed", "job_claimed", "job_finished",
     ]  # fmt: skip
+
+
+def test_what_changed_since_an_event_is_told_once(records: Any) -> None:
+    first, second = records.waiting_jobs(2)
+    changed, last = records.jobs.changed_since(0)
+    assert changed == [first, second]
+    assert records.jobs.changed_since(last) == ([], last)
+    records.jobs.hold(second, now=records.now)
+    assert records.jobs.changed_since(last)[0] == [second]
