@@ -20,8 +20,9 @@ from pynetdicom.presentation import PresentationContext, build_context, negotiat
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time from a table
 
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
+from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 from stact_pacs.receive.endings import ViolationError
-from stact_pacs.receive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME
 from stact_pacs.receive.status import (
     ABORT_INVALID_PARAMETER,
     APPLICATION_CONTEXT_NOT_SUPPORTED,

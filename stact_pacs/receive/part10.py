@@ -5,9 +5,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from stact_pacs.domain import derived_uid
+from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 
-IMPLEMENTATION_CLASS_UID = derived_uid("implementation", "STACT-PACS")
 IMPLEMENTATION_VERSION_NAME = "STACT_PACS"
 """Without a version: the head is part of the file's digest, and an instance that is sent again after an upgrade is
 still the same instance. For that reason it names no sender and no time either."""

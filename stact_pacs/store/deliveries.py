@@ -4,13 +4,13 @@ import builtins
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from stact_pacs.domain import Delivery, DeliveryRecord, DeliveryState
-from stact_pacs.errors import IllegalMove, LeaseLost, NotFound
+from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import cases, history, owed
 from stact_pacs.store.database import Database
@@ -19,6 +19,19 @@ from stact_pacs.store.schema import deliveries, result_objects
 
 _OWED = deliveries.c.state == sa.literal(DeliveryState.OWED, deliveries.c.state.type, literal_execute=True)
 """The state stands in the SQL itself, so that the partial index serves."""
+
+
+class _Claim(Protocol):
+    """What a claim is known by: a `Delivery`, or the row of one whose object cannot be read."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def job_id(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def lease_token(self) -> int: ...
 
 
 class DeliveryRecords:
@@ -36,21 +49,21 @@ class DeliveryRecords:
 
         The claim moves `next_attempt_at` to the end of the lease: a delivery whose sender died is due again then.
 
-        Raises
-        ------
-        Defect
-            The stored bytes of the object are damaged. It is due again after the lease; the next call claims others.
+        A delivery whose stored bytes turn out to be damaged becomes a dead letter here, and None is returned: sending
+        it again could not mend them.
         """
         with self._database.write() as connection:
             claiming = _claiming(now, now + timedelta(seconds=lease_s), destination)
-            row = connection.execute(claiming).mappings().one_or_none()
+            row = connection.execute(claiming).one_or_none()
             if row is None:
                 return None
-            detail = f"Attempt {row['attempts']} to send to {row['destination']}, by {owner}."
-            ids = {"job_id": row["job_id"], "delivery_id": row["id"]}
-            history.record(connection, Action.DELIVERY_STARTED, detail, now=now, **ids)
-        # Read after the commit: if the bytes turn out to be damaged, the claim stands and the others go on.
-        return self._claimed(row)
+            detail = f"Attempt {row.attempts} to send to {row.destination}, by {owner}."
+            _record(connection, row, Action.DELIVERY_STARTED, detail, now)
+        try:
+            return self._claimed(row)
+        except Defect as damaged:
+            self.dead_letter(row, damaged.text, now=now)
+            return None
 
     def confirmed(self, delivery: Delivery, detail: str, *, now: datetime) -> None:
         """Record that the destination accepted the object; with the last one owed the job becomes DONE.
@@ -70,7 +83,7 @@ class DeliveryRecords:
             sentence = f"Attempt {delivery.attempts} failed, the next is due at {next_attempt_at.isoformat()}: {detail}"
             _record(connection, delivery, Action.DELIVERY_RETRY_SCHEDULED, sentence, now)
 
-    def dead_letter(self, delivery: Delivery, detail: str, *, now: datetime) -> None:
+    def dead_letter(self, delivery: _Claim, detail: str, *, now: datetime) -> None:
         """Give a delivery up; the job becomes FAILED. Raises LeaseLost as `confirmed` does."""
         with self._ending(delivery, DeliveryState.FAILED, detail, now) as connection:
             _record(connection, delivery, Action.DELIVERY_FAILED, detail, now)
@@ -114,17 +127,15 @@ class DeliveryRecords:
             rows = connection.execute(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state))
             return dict.fromkeys(DeliveryState, 0) | dict(map(tuple, rows))
 
-    def _claimed(self, row: sa.RowMapping) -> Delivery:
+    def _claimed(self, row: sa.Row[Any]) -> Delivery:
         with self._database.read() as connection:
-            wanted = sa.select(result_objects).where(result_objects.c.id == row["object_id"])
+            wanted = sa.select(result_objects).where(result_objects.c.id == row.object_id)
             result = owed.result_object_of(connection.execute(wanted).mappings().one())
-        same_name = {
-            name: row[name] for name in ("id", "job_id", "destination", "attempts", "owed_since", "lease_token")
-        }
-        return Delivery(object=result, **same_name)
+        same_name = ("id", "job_id", "destination", "attempts", "owed_since", "lease_token")
+        return Delivery(object=result, **{name: row._mapping[name] for name in same_name})
 
     @contextmanager
-    def _ending(self, delivery: Delivery, target: DeliveryState, detail: str, now: datetime) -> Iterator[Connection]:
+    def _ending(self, delivery: _Claim, target: DeliveryState, detail: str, now: datetime) -> Iterator[Connection]:
         """Move a delivery to an end, let the caller write the event, then let the job follow.
 
         The job is locked first. Of two senders that confirm the last two deliveries of a job at once, the second
@@ -163,7 +174,7 @@ def _claiming(now: datetime, lease_until: datetime, destination: str | None) -> 
     )
 
 
-def _fenced(connection: Connection, delivery: Delivery, **values: Any) -> None:
+def _fenced(connection: Connection, delivery: _Claim, **values: Any) -> None:
     """Write to a delivery's row if it still is this sender's."""
     mine = sa.and_(deliveries.c.id == delivery.id, _OWED, deliveries.c.lease_token == delivery.lease_token)
     if connection.execute(sa.update(deliveries).where(mine).values(values)).rowcount != 1:
@@ -173,5 +184,5 @@ def _fenced(connection: Connection, delivery: Delivery, **values: Any) -> None:
         )
 
 
-def _record(connection: Connection, delivery: Delivery, action: Action, detail: str, now: datetime) -> None:
+def _record(connection: Connection, delivery: _Claim, action: Action, detail: str, now: datetime) -> None:
     history.record(connection, action, detail, now=now, job_id=delivery.job_id, delivery_id=delivery.id)

@@ -182,7 +182,7 @@ class JobRecords:
             return cases.case(connection, id_or_key)
 
     def changed_since(self, event_id: int) -> tuple[builtins.list[int], int]:
-        """Return the jobs whose history grew after that event, and the id of the last event there is; 0 is the start."""
+        """Return the jobs whose history grew after that event (0: the start), and the id of the last event there is."""
         with self._database.read() as connection:
             return cases.changed_since(connection, event_id)
 
