@@ -1,32 +1,73 @@
-"""One association as the requestor (PS3.8): opened, asked one thing at a time, and released.
+"""One association as the requestor: pynetdicom's, with an end to every wait and an error of ours for all that fails.
 
-A plain blocking socket is used rather than pynetdicom's association, whose reads have no deadline and whose
-threads cost several times the sending of an SR: here every wait has an end, Nagle's algorithm is off, and
-the bytes of a data set go out exactly as they lie in the file.
+pynetdicom speaks the protocol. What stands here is what it leaves open: it reads without a deadline, lets
+Nagle's algorithm wait, queues a whole object in memory, and lets a thread die of an answer that has no place.
 """
 
+import logging
+import queue
 import socket
+import struct
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from io import BytesIO
-from typing import BinaryIO
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from stact_pacs.deliver import dimse, pdus
-from stact_pacs.deliver.pdus import Context, ProtocolError
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.fsm import AA_4, InvalidEventError
+from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from stact_pacs import __version__
+from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
 from stact_pacs.settings import Destination
 
+MAX_CONTEXTS = 128
+"""Presentation context IDs are the odd numbers from 1 to 255 (PS3.8 9.3.2.2)."""
+
+_SHORTEST_PDU_BYTES = 16  # pynetdicom divides by what is left of it beside the header of the value
 _LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets no limit
+_PDUS_UNDER_WAY = 8  # keep pynetdicom's sender busy, and the wait for the answer from beginning too early
 _GOODBYE_S = 2.0  # at the end of an association nothing is at stake any more
+_C_STORE_RSP, _C_ECHO_RSP = 0x8001, 0x8030  # Command Field, PS3.7 E.1
+_NOTHING = (0, 0)
+_MEDIUM_PRIORITY = 0
+_REJECTED_FOR_NOW = 2  # result of an A-ASSOCIATE-RJ, PS3.8 Table 9-21
+
+_MALFORMED = (
+    AttributeError,
+    EOFError,
+    InvalidEventError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,  # also: the association ended a moment ago
+    TypeError,
+    ValueError,
+    ZeroDivisionError,
+    queue.Empty,
+    struct.error,
+)
+"""What pynetdicom raises where the peer breaks the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A presentation context: an abstract syntax in one transfer syntax."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
 
 
 @contextmanager
 def associate(
     destination: Destination, contexts: Sequence[Context], *, calling: str, timeout_s: float
 ) -> Iterator["Association"]:
-    """Open an association for the block, release it after the block, abort it when the block fails.
+    """Open an association for the block and release it after the block; a block that fails drops it.
 
     Raises
     ------
@@ -35,31 +76,13 @@ def associate(
     DeliveryRefused
         The association was rejected for good.
     """
-    connection = _connect(destination, timeout_s)
-    with connection:
-        association = Association(connection, destination, tuple(contexts), timeout_s=timeout_s)
-        try:
-            association.negotiate(calling)
-            yield association
-            association.release()
-        finally:
-            association.abort_unless_released()
-
-
-def _connect(destination: Destination, timeout_s: float) -> socket.socket:
+    association = Association(destination, timeout_s=timeout_s)
     try:
-        connection = socket.create_connection((destination.host, destination.port), timeout=timeout_s)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
-        raise DestinationUnavailable(
-            f"{_named(destination)} cannot be reached: {error}.",
-            remedy="Start it, or correct the host and port of the destination.",
-        ) from error
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
-
-
-def _named(destination: Destination) -> str:
-    return f"{destination.ae_title} at {destination.host}:{destination.port}"
+        association.negotiate(contexts, calling=calling)
+        yield association
+        association.release()
+    finally:
+        association.close()
 
 
 class Association:
@@ -67,158 +90,220 @@ class Association:
 
     Parameters
     ----------
-    contexts
-        Presentation contexts to propose; 1 to 128.
     timeout_s
-        Longest wait for one PDU, in either direction.
+        Longest wait for the connection, for an answer, and for the peer to take or to send some bytes.
     """
 
-    def __init__(
-        self, connection: socket.socket, destination: Destination, contexts: tuple[Context, ...], *, timeout_s: float
-    ) -> None:
-        self._connection = connection
-        self._name = _named(destination)
-        self._called = destination.ae_title
-        self._contexts = contexts
+    def __init__(self, destination: Destination, *, timeout_s: float) -> None:
+        self._destination = destination
+        self._name = f"{destination.ae_title} at {destination.host}:{destination.port}"
         self._timeout_s = timeout_s
-        self._context_ids: dict[Context, int] = {}
-        self._pdu_bytes = _LONGEST_PDU_BYTES
+        self._accepted: frozenset[Context] = frozenset()
         self._message_id = 0
-        self._is_released = False
+        self._library: Any = None  # pynetdicom's association
+        self._socket: socket.socket | None = None
+        self._is_connected = False
+        self._is_aborted = False
+        self._moved_at = time.monotonic()
+        self._answered = _NOTHING
 
-    def negotiate(self, calling: str) -> None:
+    def negotiate(self, contexts: Sequence[Context], *, calling: str) -> None:
         """Request the association and take in the answer."""
-        with self._translated():
-            self._send(pdus.associate_rq(self._contexts, calling=calling, called=self._called))
-            kind, body = self._receive(time.monotonic() + self._timeout_s)
-            if kind == pdus.ASSOCIATE_RJ:
-                raise self._rejection(body)
-            if kind != pdus.ASSOCIATE_AC:
-                raise ProtocolError(f"it answered the association request with a PDU of type {kind:02X}H")
-            granted = pdus.decode_associate_ac(body)
-        proposed = {context: pdus.context_id(index) for index, context in enumerate(self._contexts)}
-        self._context_ids = {c: number for c, number in proposed.items() if number in granted.context_ids}
-        self._pdu_bytes = min(granted.max_pdu_bytes or _LONGEST_PDU_BYTES, _LONGEST_PDU_BYTES)
+        self._moved_at = time.monotonic()
+        try:
+            self._request([build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in contexts], calling)
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+            raise self._unreachable(str(error)) from error
+        except _MALFORMED as error:
+            raise self._lost() from error
+        if self._library.is_rejected:
+            raise self._rejection(self._library.acceptor.primitive)
+        if not self._library.is_established and not self._is_answered():
+            raise self._lost()
+        self._accepted = frozenset(
+            Context(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in self._library.accepted_contexts
+        )
 
-    def _rejection(self, body: bytes) -> DestinationUnavailable | DeliveryRefused:
-        for_good, sentence = pdus.decode_associate_rj(body)
-        if not for_good:
-            return DestinationUnavailable(f"{self._name} {sentence}.")
-        remedy = f"Register our AE title there, and check that the destination is called {self._called}."
-        return DeliveryRefused(f"{self._name} {sentence}.", remedy=remedy)
+    def _is_answered(self) -> bool:
+        """Return whether the peer judged our contexts; pynetdicom aborts where it took none of them."""
+        answer = self._library.acceptor.primitive
+        return bool(answer is not None and answer.presentation_context_definition_results_list)
 
     def accepts(self, context: Context) -> bool:
         """Return whether the acceptor took this presentation context."""
-        return context in self._context_ids
+        return context in self._accepted
 
-    def store(self, context: Context, sop_instance_uid: str, data_set: BinaryIO) -> int:
-        """Send the rest of `data_set`, encoded as the context says, by C-STORE; return the status of the answer.
+    def store(self, data_set: Path | Dataset) -> int:
+        """Send a DICOM file as its bytes lie, or a data set as the peer takes it, by C-STORE; return the status.
 
         Raises
         ------
         DestinationUnavailable
             No answer in time, or the association was lost: whether the object was stored is not known.
+        OSError
+            The file cannot be read.
         """
-        message_id = self._next_message_id()
-        command = dimse.c_store_rq(message_id, sop_class_uid=context.sop_class_uid, sop_instance_uid=sop_instance_uid)
-        number = self._context_ids[context]
-        with self._translated():
-            self._send_message(number, command, data_set)
-            return self._status(dimse.C_STORE_RSP, message_id)
+        return self._ask(
+            lambda number: self._library.send_c_store(data_set, msg_id=number, priority=_MEDIUM_PRIORITY), _C_STORE_RSP
+        )
 
-    def echo(self, context: Context) -> int:
+    def echo(self) -> int:
         """Send a C-ECHO; return the status of the answer."""
-        message_id = self._next_message_id()
-        with self._translated():
-            self._send_message(self._context_ids[context], dimse.c_echo_rq(message_id))
-            return self._status(dimse.C_ECHO_RSP, message_id)
+        return self._ask(lambda number: self._library.send_c_echo(msg_id=number), _C_ECHO_RSP)
 
     def release(self) -> None:
         """Say goodbye (PS3.8 9.3.6); whatever the peer makes of it, the answers that came before stand."""
-        self._is_released = True
-        with suppress(OSError, ProtocolError):
-            self._send(pdus.RELEASE_RQ_PDU)
-            self._receive(time.monotonic() + min(self._timeout_s, _GOODBYE_S))
+        self._library.acse_timeout = min(self._timeout_s, _GOODBYE_S)
+        if self._library.is_alive():
+            with suppress(*_MALFORMED):
+                self._library.release()
 
-    def abort_unless_released(self) -> None:
-        """Tell the peer that the association is over (PS3.8 9.3.8), unless it has been told in peace."""
-        if self._is_released:
+    def close(self) -> None:
+        """End the connection and the threads, whatever state they are in."""
+        if self._library is None or self._socket is None:
             return
-        with suppress(OSError):
-            self._connection.settimeout(_GOODBYE_S)
-            self._connection.sendall(pdus.ABORT_PDU)
+        self._hang_up()
+        self._library.kill()
+        if self._library.is_alive():
+            self._library.join(_GOODBYE_S)
+        self._socket.close()
 
-    def _next_message_id(self) -> int:
+    def _request(self, contexts: list[Any], calling: str) -> None:
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # what there is to say, we say ourselves
+        _config.LOG_HANDLER_LEVEL = "none"
+        _config.STORE_SEND_CHUNKED_DATASET = True  # a file goes out as it lies
+        ae = AE(ae_title=calling)
+        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = self._timeout_s
+        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        ae.implementation_version_name = f"STACT_PACS_{__version__}"[:16]
+        peer = self._destination
+        self._library = ae.associate(
+            peer.host, peer.port, contexts, peer.ae_title, max_pdu=_LONGEST_PDU_BYTES, evt_handlers=self._handlers()
+        )
+
+    def _ask(self, send: Callable[[int], Dataset], command_field: int) -> int:
+        """Send a request, wait for its response, and return the status."""
         self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
-
-    def _send_message(self, number: int, command: bytes, data_set: BinaryIO | None = None) -> None:
-        for pdu in pdus.p_data(number, BytesIO(command), command=True, max_pdu_bytes=self._pdu_bytes):
-            self._send(pdu)
-        if data_set is not None:
-            for pdu in pdus.p_data(number, data_set, command=False, max_pdu_bytes=self._pdu_bytes):
-                self._send(pdu)
-
-    def _status(self, command_field: int, message_id: int) -> int:
-        """Wait for the response to that request and return its status."""
-        response = dimse.decode_response(self._command_set(time.monotonic() + self._timeout_s))
-        if (response.command_field, response.message_id) != (command_field, message_id):
-            raise ProtocolError(f"it answered message {message_id} with one that belongs to {response.message_id}")
-        return response.status
-
-    def _command_set(self, deadline: float) -> bytes:
-        command_set = b""
-        while len(command_set) <= pdus.LONGEST_ANSWER_BYTES:
-            kind, body = self._receive(deadline)
-            if kind != pdus.P_DATA:
-                raise ProtocolError(f"it sent a PDU of type {kind:02X}H where an answer was due")
-            for fragment, is_last in pdus.command_fragments(body):
-                command_set += fragment
-                if is_last:
-                    return command_set
-        raise ProtocolError("its answer does not end")
-
-    def _send(self, pdu: bytes) -> None:
-        self._connection.settimeout(self._timeout_s)
-        self._connection.sendall(pdu)
-
-    def _receive(self, deadline: float) -> tuple[int, bytes]:
-        """Return type and body of the next PDU, which must be complete at `deadline` (monotonic, s)."""
-        kind, length = pdus.decode_header(self._read(pdus.HEADER_BYTES, deadline))
-        body = self._read(length, deadline)
-        if kind == pdus.ABORT:
-            raise ConnectionAbortedError(f"it sent A-ABORT, source and reason {body[2:].hex(' ')}")
-        return kind, body
-
-    def _read(self, count: int, deadline: float) -> bytes:
-        read = bytearray()
-        while len(read) < count:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            self._connection.settimeout(left_s)
-            self._acknowledge_at_once()
-            part = self._connection.recv(count - len(read))
-            if not part:
-                raise ConnectionResetError("it closed the connection")
-            read += part
-        return bytes(read)
-
-    def _acknowledge_at_once(self) -> None:
-        """Do not let our acknowledgement wait: a peer with Nagle's algorithm on holds its answer back until then.
-
-        The kernel forgets it after a while, so it is said before every read.
-        """
-        if sys.platform == "linux":
-            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
+        self._answered, self._moved_at = _NOTHING, time.monotonic()
         try:
-            yield
-        except TimeoutError as error:
-            raise DestinationUnavailable(f"{self._name} gave no answer within {self._timeout_s:g} s.") from error
-        except OSError as error:
-            raise DestinationUnavailable(f"{self._name} dropped the association: {error}.") from error
-        except ProtocolError as error:
-            raise DestinationUnavailable(f"{self._name} broke the protocol: {error}.") from error
+            status = send(self._message_id) if self._library.is_alive() else Dataset()
+        except _MALFORMED as error:
+            raise self._lost() from error
+        if "Status" not in status or self._answered != (command_field, self._message_id):
+            raise self._lost()
+        return int(status.Status)
+
+    # -- what went wrong ----------------------------------------------------------------------------------
+
+    def _rejection(self, answer: A_ASSOCIATE) -> DestinationUnavailable | DeliveryRefused:
+        numbers = f"{answer.result}/{answer.result_source}/{answer.diagnostic}"
+        text = f"{self._name} rejected the association ({numbers}): {answer.reason_str}."
+        if answer.result == _REJECTED_FOR_NOW:
+            return DestinationUnavailable(text)
+        called = self._destination.ae_title
+        remedy = f"Register our AE title there, and check that the destination is called {called}."
+        return DeliveryRefused(text, remedy=remedy)
+
+    def _unreachable(self, reason: str) -> DestinationUnavailable:
+        remedy = "Start it, or correct the host and port of the destination."
+        return DestinationUnavailable(f"{self._name} cannot be reached: {reason}.", remedy=remedy)
+
+    def _lost(self) -> DestinationUnavailable:
+        is_late = time.monotonic() - self._moved_at >= 0.9 * self._timeout_s  # pynetdicom's clocks start a bit earlier
+        if not self._is_connected and is_late:
+            return self._unreachable(f"no connection in {self._timeout_s:g} s")
+        if not self._is_connected:
+            return self._unreachable("connection refused, or no way there")
+        if self._is_aborted:
+            return DestinationUnavailable(f"{self._name} aborted the association (A-ABORT).")
+        if is_late:
+            return DestinationUnavailable(f"{self._name} gave no answer within {self._timeout_s:g} s.")
+        return DestinationUnavailable(f"{self._name} dropped the association or broke the protocol.")
+
+    # -- handlers; pynetdicom calls them, most of them in its own thread ----------------------------------
+
+    def _handlers(self) -> list[Any]:
+        return [
+            (evt.EVT_ACSE_SENT, self._prepare),
+            (evt.EVT_CONN_OPEN, self._on_open),
+            (evt.EVT_ACCEPTED, self._on_accepted),
+            (evt.EVT_DATA_SENT, self._on_sent),
+            (evt.EVT_PDU_RECV, self._on_pdu),
+            (evt.EVT_DIMSE_RECV, self._on_message),
+            (evt.EVT_ABORTED, self._hang_up),
+        ]
+
+    def _prepare(self, event: evt.Event) -> None:
+        """Take hold of the association before its request is queued, which is before the socket connects."""
+        if self._library is not None:
+            return
+        self._library = event.assoc
+        dul = self._library.dul
+        self._socket = dul.socket.socket
+        dul.to_provider_queue = _ShortQueue(dul)
+        dul.state_machine.do_action = _forgiving(dul)
+
+    def _on_open(self, event: evt.Event) -> None:
+        assert self._socket is not None
+        self._is_connected = True
+        self._socket.settimeout(self._timeout_s)  # pynetdicom took the limit off a moment ago
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_accepted(self, event: evt.Event) -> None:
+        """Bound the length of our PDUs, and keep it even, as PS3.8 Annex E wants fragments."""
+        answer = self._library.acceptor.primitive
+        longest = min(answer.maximum_length_received or _LONGEST_PDU_BYTES, _LONGEST_PDU_BYTES)
+        answer.maximum_length_received = max(longest // 2 * 2, _SHORTEST_PDU_BYTES)
+
+    def _on_sent(self, event: evt.Event) -> None:
+        """Note that something moves, and do not let our acknowledgement wait.
+
+        A peer with Nagle's algorithm on holds its answer back until then; the kernel forgets it after a while.
+        """
+        self._moved_at = time.monotonic()
+        if sys.platform == "linux" and self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def _on_pdu(self, event: evt.Event) -> None:
+        self._is_aborted = self._is_aborted or isinstance(event.pdu, A_ABORT_RQ)
+
+    def _on_message(self, event: evt.Event) -> None:
+        """Keep what the message says it answers: pynetdicom takes any response for that of its request."""
+        command = event.message.command_set
+        self._answered = command.get("CommandField"), command.get("MessageIDBeingRespondedTo")
+
+    def _hang_up(self, event: evt.Event | None = None) -> None:
+        """Wake pynetdicom from whatever it waits for on the socket; it then closes the association by itself."""
+        assert self._socket is not None
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _ShortQueue(queue.Queue[Any]):
+    """What pynetdicom has still to send: a few PDUs, so that the object is not all in memory.
+
+    Without it the wait for the answer would also begin before the object is on its way.
+    """
+
+    def __init__(self, dul: Any) -> None:
+        super().__init__(_PDUS_UNDER_WAY)
+        self._dul = dul
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        while self._dul.is_alive():  # else nobody will ever take it
+            with suppress(queue.Full):
+                super().put(item, timeout=0.1)
+                return
+
+
+def _forgiving(dul: Any) -> Callable[[str], None]:
+    """Return pynetdicom's step of the state machine; what it cannot take ends the association, not the thread."""
+    do_action = dul.state_machine.do_action
+
+    def act(event: str) -> None:
+        try:
+            do_action(event)
+        except _MALFORMED:
+            dul.state_machine.transition(AA_4(dul))  # as if the connection had been closed
+
+    return act

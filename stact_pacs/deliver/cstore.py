@@ -1,24 +1,18 @@
 """Send DICOM objects by C-STORE (PS3.4 Annex B) and say of each one how that ended."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
+from pydicom import dcmread
 from pydicom.uid import UID
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time from a table
 
-from stact_pacs.deliver.association import Association, associate
-from stact_pacs.deliver.dimse import VERIFICATION
+from stact_pacs.deliver.association import MAX_CONTEXTS, Association, Context, associate
 from stact_pacs.deliver.outcomes import SUCCESS, RefusedForGood, SendOutcome, TryLater, outcome_of_status
-from stact_pacs.deliver.part10 import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    Part10,
-    as_implicit_vr,
-    read_part10,
-)
-from stact_pacs.deliver.pdus import MAX_CONTEXTS, Context
+from stact_pacs.deliver.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, read_part10
 from stact_pacs.domain import ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Reason, Refused
 from stact_pacs.settings import Deliver, Destination
@@ -52,13 +46,11 @@ class ResultAssociation:
         explicit = Context(result.sop_class_uid, EXPLICIT_VR_LITTLE_ENDIAN)
         implicit = Context(result.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN)
         if self._association.accepts(explicit):
-            context, data_set = explicit, BytesIO(result.content)
-            read_part10(data_set)
-        elif self._association.accepts(implicit):
-            context, data_set = implicit, as_implicit_vr(result.content)
-        else:
-            return _context_rejected(self._destination, explicit)
-        return outcome_of_status(self._association.store(context, result.sop_instance_uid, data_set))
+            with _file_in_memory(result.content) as path:
+                return outcome_of_status(self._association.store(path))
+        if self._association.accepts(implicit):
+            return outcome_of_status(self._association.store(dcmread(BytesIO(result.content))))
+        return _context_rejected(self._destination, explicit)
 
 
 class CStoreSender:
@@ -150,11 +142,11 @@ class CStoreSender:
         DeliveryRefused
             It rejects the association for good, or does not offer Verification.
         """
-        context = Context(VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN)
+        context = Context(str(Verification), IMPLICIT_VR_LITTLE_ENDIAN)
         with self._associate(destination, [context]) as association:
             if not association.accepts(context):
                 raise DeliveryRefused(_context_rejected(destination, context).text, remedy="Allow C-ECHO there.")
-            status = association.echo(context)
+            status = association.echo()
         if status != SUCCESS:
             raise DestinationUnavailable(f"{destination.ae_title} answered C-ECHO with status 0x{status:04X}.")
 
@@ -175,29 +167,31 @@ def _context_rejected(destination: Destination, context: Context) -> RefusedForG
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Part10, BinaryIO]]:
-    """Open a DICOM file at its data set; Refused when it is none or cannot be read."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise Refused(Reason.NOT_DICOM, f"The file cannot be read: {error.strerror}.") from error
-    with file:
-        yield read_part10(file), file
+def _file_in_memory(content: bytes) -> Iterator[Path]:
+    """Lend the bytes a path, as the library wants for sending them as they lie; nothing of a patient touches a disk."""
+    with os.fdopen(os.memfd_create("result"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def _context_of(path: Path) -> Context:
-    with _opened(path) as (part10, _):
-        return Context(part10.sop_class_uid, part10.transfer_syntax_uid)
+    """Return the context that a DICOM file needs; Refused when it is none or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            part10 = read_part10(file)
+    except OSError as error:
+        raise Refused(Reason.NOT_DICOM, f"The file cannot be read: {error.strerror}.") from error
+    return Context(part10.sop_class_uid, part10.transfer_syntax_uid)
 
 
 def _store_file(association: Association, context: Context, path: Path, destination: Destination) -> SendOutcome:
     if not association.accepts(context):
         return _context_rejected(destination, context)
     try:
-        with _opened(path) as (part10, file):
-            return outcome_of_status(association.store(context, part10.sop_instance_uid, file))
-    except Refused as refused:  # it was readable a moment ago
-        return RefusedForGood(text=refused.text)
+        return outcome_of_status(association.store(path))
+    except OSError as error:  # it was readable a moment ago
+        return RefusedForGood(text=f"The file cannot be read: {error.strerror}.")
 
 
 def _in_groups(contexts: list[Context], size: int) -> Iterator[list[Context]]:

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time from a table
 
-from stact_pacs.deliver.dimse import VERIFICATION
 from stact_pacs.errors import Misconfigured
 from stact_pacs.settings import Destination
 
@@ -48,7 +48,7 @@ class MiniPacs:
         self._random = random.Random(seed)  # noqa: S311 - it chooses which stores fail in a demo
         self._lock = threading.Lock()
         self._ae = AE(ae_title=ae_title)
-        self._ae.add_supported_context(VERIFICATION, _TRANSFER_SYNTAXES)
+        self._ae.add_supported_context(Verification, _TRANSFER_SYNTAXES)
         for context in AllStoragePresentationContexts:
             self._ae.add_supported_context(str(context.abstract_syntax), _TRANSFER_SYNTAXES)
 

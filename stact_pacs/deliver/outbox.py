@@ -16,7 +16,7 @@ from stact_pacs.backoff import backoff_s
 from stact_pacs.deliver.cstore import outcome_of_error
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
 from stact_pacs.domain import Delivery, ResultObject
-from stact_pacs.errors import Defect, DeliveryRefused, DestinationUnavailable, LeaseLost
+from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.log import bound, get_logger
 from stact_pacs.settings import Deliver, Destination
 
@@ -148,12 +148,7 @@ class Outbox:
         if this_pass.is_stopping():
             return None
         now, lease_s = this_pass.now(), self._settings.lease_s
-        try:
-            return self._records.claim_due(owner=self._owner, now=now, lease_s=lease_s, destination=destination)
-        except Defect as error:
-            # One object whose stored bytes are damaged must not keep the others: the next pass claims those.
-            log.error("an owed object cannot be read", action="delivery_unreadable", error=str(error))  # noqa: TRY400
-            return None
+        return self._records.claim_due(owner=self._owner, now=now, lease_s=lease_s, destination=destination)
 
     def _settle(self, delivery: Delivery, outcome: SendOutcome, this_pass: "_Pass") -> int:
         """Write the fate of one attempt; return how many fates were written: 1, or 0 when the lease was lost."""

@@ -4,15 +4,11 @@ import re
 import struct
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 
 from stact_pacs.errors import Reason, Refused
@@ -66,14 +62,3 @@ def _after_file_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 def _not_dicom(what: str) -> Refused:
     return Refused(Reason.NOT_DICOM, f"The file {what} (PS3.10 7.1).", remedy="Send DICOM files only.")
-
-
-def as_implicit_vr(content: bytes) -> BytesIO:
-    """Return the data set of one of our objects in Implicit VR Little Endian, which every peer must take (PS3.5 10.1).
-
-    The same content always gives the same bytes.
-    """
-    data_set = DicomBytesIO()
-    data_set.is_implicit_VR, data_set.is_little_endian = True, True
-    write_dataset(data_set, dcmread(BytesIO(content)))
-    return BytesIO(data_set.getvalue())

@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.domain import Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
-from stact_pacs.errors import Defect, LeaseLost
+from stact_pacs.errors import LeaseLost
 from stact_pacs.settings import Deliver, Destination
 
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -69,7 +69,6 @@ class MemoryRecords:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.lose_lease_of: set[int] = set()
-        self.damaged: set[int] = set()
 
     def owe(self, result: ResultObject, destination: str, since: datetime) -> Row:
         number = len(self.rows) + 1
@@ -96,8 +95,6 @@ class MemoryRecords:
                     row.delivery, attempts=row.delivery.attempts + 1, lease_token=row.delivery.lease_token + 1
                 )
                 row.leased_until = now + timedelta(seconds=lease_s)
-                if row.delivery.id in self.damaged:
-                    raise Defect(f"The stored object of delivery {row.delivery.id} is damaged.")
                 return row.delivery
         return None
 

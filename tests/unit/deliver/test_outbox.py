@@ -231,17 +231,6 @@ def test_a_database_that_is_away_stops_the_pass_and_leaves_the_delivery_owed(
     assert row.state is DeliveryState.OWED
 
 
-def test_an_object_whose_stored_bytes_are_damaged_does_not_keep_the_next_one(
-    records: Any, make_outbox: Callable, make_object: Callable, now: datetime
-) -> None:
-    records.owe(make_object("damaged"), "pacs", now)
-    records.owe(make_object("sound"), "pacs", now)
-    records.damaged = {1}
-    outbox = make_outbox()
-    assert outbox.deliver_due(now) + outbox.deliver_due(now) == 1
-    assert records.states() == [DeliveryState.OWED, DeliveryState.CONFIRMED]
-
-
 def test_a_destination_that_answers_now_and_then_is_never_left_alone_for_long(
     records: Any, script: ScriptedSender, make_outbox: Callable, make_object: Callable, now: datetime
 ) -> None:
