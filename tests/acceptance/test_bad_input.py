@@ -14,7 +14,8 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.uid import generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, generate_uid
 
 from stact_pacs.shipped import shipped
 from stact_pacs.train.phantom_dicom import write_phantom_dicom
@@ -54,7 +55,8 @@ def zero_frames(dataset: pydicom.Dataset) -> None:
 
 
 def unknown_transfer_syntax(dataset: pydicom.Dataset) -> None:
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"  # MPEG-4
+    dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")  # MPEG-4
+    dataset.PixelData = encapsulate([b"a film, not frames"])
 
 
 DAMAGES: tuple[Callable[[pydicom.Dataset], None], ...] = (
