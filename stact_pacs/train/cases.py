@@ -28,8 +28,8 @@ class Signs(StrEnum):
 
 
 SHARES: dict[bool, dict[Signs, float]] = {
-    False: {Signs.NONE: 0.56, Signs.TEXTURE: 0.14, Signs.SHAPE: 0.14, Signs.APART: 0.12, Signs.TOGETHER: 0.04},
-    True: {Signs.NONE: 0.0, Signs.TEXTURE: 0.04, Signs.SHAPE: 0.04, Signs.APART: 0.0, Signs.TOGETHER: 0.92},
+    False: {Signs.NONE: 0.64, Signs.TEXTURE: 0.12, Signs.SHAPE: 0.12, Signs.APART: 0.08, Signs.TOGETHER: 0.04},
+    True: {Signs.NONE: 0.0, Signs.TEXTURE: 0.03, Signs.SHAPE: 0.03, Signs.APART: 0.0, Signs.TOGETHER: 0.94},
 }
 """How often each combination occurs in benign (False) and malignant (True) nodules; each row sums to 1."""
 
@@ -141,7 +141,7 @@ def draw_nodule(rng: np.random.Generator, *, malignant: bool) -> NoduleCase:
             (int(order), float(rng.uniform(0.05, 0.09)), float(rng.uniform(0, 2 * np.pi)))
             for order in rng.choice(np.arange(4, 9), size=2, replace=False)
         ),
-        echo_db=float(rng.uniform(-9.5, -5.0)),
+        echo_db=float(rng.uniform(-11.0, -7.0)),
         rim_db=float(rng.choice([-8.0, 5.0])),
         first_share=first,
         last_share=float(rng.uniform(0.82, 1.0)),

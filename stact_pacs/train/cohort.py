@@ -25,7 +25,7 @@ METADATA_COLUMNS = (
 
 _FRAMES = (24, 72)
 """Shortest and longest sweep; the same law for both classes, so that length is no shortcut to the label."""
-_STRAP_MUSCLE_DB = -8.0
+_STRAP_MUSCLE_DB = -9.5
 """A nodule darker than the strap muscle is very hypoechoic (ACR TI-RADS)."""
 _SHAPE_SIGNS = (Signs.SHAPE, Signs.TOGETHER, Signs.APART)
 _TEXTURE_SIGNS = (Signs.TEXTURE, Signs.TOGETHER, Signs.APART)

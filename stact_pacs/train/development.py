@@ -59,7 +59,7 @@ def see(cines: Iterable[PhantomCine], networks: Networks, preprocessing: Preproc
 def _on_truth(tracks: tuple[Track, ...], truth: np.ndarray) -> Track | None:
     """Return the track that shares most pixels with the true nodule, bool (T, H, W); None when none shares any."""
     shared = [_shared_px(track, truth) for track in tracks]
-    return tracks[int(np.argmax(shared))] if shared and max(shared) else None
+    return tracks[int(np.argmax(shared))] if any(shared) else None
 
 
 def _shared_px(track: Track, truth: np.ndarray) -> int:

@@ -63,7 +63,7 @@ def answer_of(phantom: PhantomCine, scorer: Scorer) -> Answer:
     """Score one phantom and compare with its truth."""
     findings = scorer.score(cine_of(phantom), job_key="evaluation")
     shared = _shared_px(findings, phantom.masks)
-    best = int(np.argmax(shared)) if shared and max(shared) else None
+    best = int(np.argmax(shared)) if any(shared) else None
     return Answer(
         has_nodule=bool(phantom.masks.any()),
         malignant=phantom.malignant,
@@ -99,7 +99,5 @@ def evaluate(answers: Iterable[Answer], points: Iterable[OperatingPoint]) -> Eva
         nothing_in_nothing=wilson(sum(answer.false_nodules == 0 for answer in empty), len(empty)),
         false_nodules=sum(answer.false_nodules for answer in everything),
         brier=float(np.mean((probabilities - malignant) ** 2)),
-        points=tuple(
-            measured(point, malignant, probabilities, default=i == 0) for i, point in enumerate(points)
-        ),
+        points=tuple(measured(point, malignant, probabilities, default=i == 0) for i, point in enumerate(points)),
     )

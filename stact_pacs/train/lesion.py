@@ -18,7 +18,7 @@ _FOCUS_FRAMES = 1.1
 """Standard deviation of a focus along the sweep."""
 _FOCUS_MM = 0.33
 """Standard deviation of a focus in the image: it looks about a millimetre across."""
-_FOCUS_DB = (22.0, 28.0)
+_FOCUS_DB = (26.0, 32.0)
 
 
 def add_nodule(

@@ -1,6 +1,7 @@
 """The training loop that every stage shares: shuffled batches, one optimiser, a rate that falls along a cosine."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def fit(
     samples
         How many samples there are; `loss_of` is given the indices of a batch, int64 (B,).
     """
-    steps = -(-samples // schedule.batch)
+    steps = max(1, math.ceil((samples - 1) / schedule.batch))  # a batch of one joins another, see `_batches`
     falling = CosineAnnealingLR(optimizer, T_max=schedule.epochs * steps)
     history = []
     for epoch in range(schedule.epochs):
@@ -40,10 +41,10 @@ def fit(
     return history
 
 
-def _batches(samples: int, batch: int) -> Iterator[Tensor]:
-    """Yield shuffled indices; a last batch of one joins the one before, since batch norm needs two."""
+def _batches(samples: int, batch: int) -> list[Tensor]:
+    """Return shuffled indices in batches; a last batch of one joins the one before, since batch norm needs two."""
     order = torch.randperm(samples)
-    pieces = list(order.split(batch))
+    pieces = [order[start : start + batch] for start in range(0, samples, batch)]
     if len(pieces) > 1 and len(pieces[-1]) == 1:
         pieces[-2:] = [torch.cat(pieces[-2:])]
-    yield from pieces
+    return pieces

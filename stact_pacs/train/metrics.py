@@ -26,7 +26,9 @@ def wilson(successes: int, n: int) -> Estimate:
     share, z2 = successes / n, _Z**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n**2)))
-    return Estimate(value=share, ci_low=max(0.0, min(share, centre - half)), ci_high=min(1.0, max(share, centre + half)), n=n)
+    # Rounding may leave a share of exactly 0 or 1 a hair outside of its own interval.
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return Estimate(value=share, ci_low=low, ci_high=high, n=n)
 
 
 def mean_in_unit(values: Sequence[float]) -> Estimate:

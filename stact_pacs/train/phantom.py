@@ -12,7 +12,7 @@ from stact_pacs.train.lesion import add_nodule
 from stact_pacs.train.scenery import TissueGrid, background_db, motion_mm
 from stact_pacs.train.speckle import PointSpread, log_compressed, speckle_envelope
 
-DEFAULT_SIZE = (256, 320)
+DEFAULT_SIZE = (192, 240)
 """Rows and columns of a phantom's frames, border included."""
 _SMALLEST_SIDE = 96
 """Below this the beam is narrower than a pixel."""

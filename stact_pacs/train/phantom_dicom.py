@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
 from stact_pacs.domain import derived_uid
 from stact_pacs.train.cases import draw_case
@@ -67,9 +67,9 @@ def phantom_instance(cine: PhantomCine, *, number: int, identity: tuple[str, ...
 def _file_meta(sop_instance_uid: str) -> FileMetaDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UltrasoundMultiFrameImageStorage
-    meta.MediaStorageSOPInstanceUID = sop_instance_uid
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = derived_uid("stact-pacs", "phantom")
+    meta.ImplementationClassUID = UID(derived_uid("stact-pacs", "phantom"))
     meta.ImplementationVersionName = "STACT_PHANTOM"
     return meta
 

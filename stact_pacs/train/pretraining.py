@@ -12,8 +12,8 @@ from stact_pacs.cine.crops import Letterbox, nodule_input, segmenter_input
 from stact_pacs.cine.preprocessing import Preprocessing
 from stact_pacs.networks.image_encoder import build_trunk
 from stact_pacs.networks.msunet import MsuNet
-from stact_pacs.train.losses import mask_loss
 from stact_pacs.train.loop import Tick, fit
+from stact_pacs.train.losses import mask_loss
 from stact_pacs.train.phantom import PhantomCine
 from stact_pacs.train.preset import Preset
 
@@ -101,10 +101,7 @@ def trunk_stacks(cines: Iterable[PhantomCine], preset: Preset, seed: int) -> Sta
     """Cut cines into image stacks, each cine three times with other boxes; cines without a nodule give none."""
     rng = np.random.default_rng(seed)
     parts = [
-        _reading(cine, offset, preset.preprocessing, rng)
-        for cine in cines
-        if cine.masks.any()
-        for offset in _OFFSETS
+        _reading(cine, offset, preset.preprocessing, rng) for cine in cines if cine.masks.any() for offset in _OFFSETS
     ]
     images, texture, echo = (torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True))
     return Stacks(images=images, texture=texture, echo=echo)

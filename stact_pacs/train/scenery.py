@@ -10,7 +10,7 @@ _MUSCLE_MM = (4.5, 9.5)
 """Depth of the strap muscles."""
 _GLAND_END_MM = 29.0
 """Depth at which the gland ends and the deep muscle begins."""
-_FAT_DB, _MUSCLE_DB, _DEEP_DB = -3.0, -8.0, -7.0
+_FAT_DB, _MUSCLE_DB, _DEEP_DB = -3.0, -9.5, -7.0
 """Backscatter relative to the gland."""
 _FASCIA_DB, _FASCIA_MM = 8.0, 0.35
 """Strength and thickness of the bright lines between layers."""

@@ -35,7 +35,8 @@ def speckle_envelope(level_db: np.ndarray, spread: PointSpread, rng: np.random.G
 
     Returns
     -------
-    float32 (T, H, W), of mean square about 1 where `level_db` is 0.
+    float32 (T, H, W), of mean square about 1 where `level_db` is 0; up to twice that at the borders, where the
+    filters see mirrored scatterers.
     """
     amplitude = np.power(10.0, level_db / 20.0, dtype=np.float32)
     power = np.zeros(level_db.shape, dtype=np.float32)
