@@ -14,7 +14,7 @@ demo: .venv/.installed  ## Run the main job on this machine: mini PACS, service,
 	$(BIN)/stact-pacs demo $(ARGS)
 
 test: .venv/.installed-test  ## Run the tests (ARGS adds pytest options).
-	$(BIN)/python -m pytest tests/unit tests/integration tests/acceptance tests/test_*.py stact_pacs $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/integration tests/promises tests/acceptance tests/test_*.py stact_pacs $(ARGS)
 
 check: .venv/.installed-test  ## Lint, formatting, types and import rules.
 	$(BIN)/ruff check .
@@ -26,7 +26,7 @@ bench: .venv/.installed-test  ## Run the benchmarks: ratios against peers and li
 	$(BIN)/python -m pytest tests/benchmarks $(ARGS)
 
 promises: .venv/.installed-test  ## Run the promises (crash, order, load) at full size.
-	$(BIN)/python -m pytest tests/promises $(ARGS)
+	STACT_PACS_PROMISE_SCALE=10 $(BIN)/python -m pytest tests/promises $(ARGS)
 
 clean:  ## Remove the environment and caches.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

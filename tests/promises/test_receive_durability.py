@@ -39,9 +39,9 @@ def acknowledged(statuses: dict[str, int]) -> set[str]:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
+def files(tmp_path: Path, scale: int) -> list[Path]:
     (tmp_path / "sent").mkdir()
-    return [cine(tmp_path / "sent" / f"1.2.3.4.{n}", f"1.2.3.4.{n}", pixel=n) for n in range(12)]
+    return [cine(tmp_path / "sent" / f"1.2.3.4.{n}", f"1.2.3.4.{n}", pixel=n % 256) for n in range(12 * scale)]
 
 
 @pytest.fixture

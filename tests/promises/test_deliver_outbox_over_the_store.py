@@ -152,11 +152,11 @@ def test_the_last_delivery_makes_the_job_done(database: Database, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_sender_that_is_killed_again_and_again_loses_nothing(database: Database, tmp_path: Path) -> None:
-    owed = owe_results(database, 60)
+def test_a_sender_that_is_killed_again_and_again_loses_nothing(database: Database, tmp_path: Path, scale: int) -> None:
+    owed = owe_results(database, 60 * scale)
     rng = random.Random(1)
     with MiniPacs(tmp_path / "pacs") as pacs:
-        for _ in range(3):
+        for _ in range(3 * scale):
             with sender_process(tmp_path, pacs.port) as process:
                 time.sleep(rng.uniform(0.02, 0.15))
                 process.send_signal(signal.SIGKILL)
@@ -178,18 +178,18 @@ def sender_process(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes
 
 
 def wait_until_confirmed(database: Database, count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 + count / 2  # seconds: half a second for each is generous
     while DeliveryRecords(database).counts()[DeliveryState.CONFIRMED] < count:
         assert time.monotonic() < deadline, DeliveryRecords(database).counts()
         time.sleep(0.1)
 
 
-def test_connections_that_break_at_any_point_lose_nothing(database: Database, tmp_path: Path) -> None:
-    owed = owe_results(database, 20)
+def test_connections_that_break_at_any_point_lose_nothing(database: Database, tmp_path: Path, scale: int) -> None:
+    owed = owe_results(database, 20 * scale)
     with MiniPacs(tmp_path / "pacs") as pacs, cutting_proxy(pacs.port) as port:
         proxy = Destination(name="pacs", host="127.0.0.1", port=port, ae_title="MINI_PACS")
         outbox = Outbox(DeliveryRecords(database), CStoreSender(QUICK), [proxy], QUICK, owner="test")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * scale
         while DeliveryRecords(database).counts()[DeliveryState.OWED]:
             assert time.monotonic() < deadline
             if not outbox.deliver_due(datetime.now(UTC)):
