@@ -19,6 +19,7 @@ from stact_pacs.cli import (
     report,
     serve,
     setup,
+    training,
 )
 from stact_pacs.cli.output import exit_code_of, print_error
 from stact_pacs.errors import StactError
@@ -63,6 +64,7 @@ app.add_typer(database.app, name="db")
 report.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(cohort.app, name="cohort")
+training.add_to(app)
 demo.add_to(app)
 
 

@@ -37,7 +37,7 @@ def phantom(
     nodules: Annotated[int, typer.Option(min=1, help="How many nodules.")] = 20,
     malignant: Annotated[int, typer.Option(min=0, help="How many of them malignant.")] = 5,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
-    layout: Annotated[Layout, typer.Option(help="Stanford's HDF5, or DICOM cines and labels.csv.")] = Layout.STANFORD,
+    layout: Annotated[Layout, typer.Option(help="Stanford's HDF5, or DICOM cines with SEG.")] = Layout.STANFORD,
     site: Annotated[Site, typer.Option(help="Scanner that is simulated; B has another beam and other gains.")] = Site.A,
 ) -> None:
     """Write a synthetic cohort: speckle phantoms of nodules, benign and malignant by construction."""

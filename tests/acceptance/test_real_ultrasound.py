@@ -72,6 +72,9 @@ class Site:
         command = [sys.executable, "-m", "stact_pacs", "--config", str(self.folder / "stact-pacs.toml"), *arguments]
         return self.archive.namespace.run(*command)
 
+    def answers(self) -> bool:
+        return self.stact_pacs("echo", "STACT_PACS@127.0.0.1:11112").returncode == 0
+
     def json(self, *arguments: str) -> Any:
         ran = self.stact_pacs(*arguments, "--json")
         assert ran.returncode == 0, ran.stderr
@@ -109,7 +112,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert site.stact_pacs("db", "upgrade").returncode == 0
         serve = [sys.executable, "-m", "stact_pacs", "--config", folder / "stact-pacs.toml", "serve"]
         with archive.namespace.server(*serve, log=folder / "service.log"):
-            wait_until(lambda: site.stact_pacs("echo", "STACT_PACS@127.0.0.1:11112").returncode == 0, what="it answers")
+            wait_until(site.answers, timeout_s=90, what="the service answers")
             send(site)
             settle(site)
             yield site

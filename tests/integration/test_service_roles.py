@@ -29,7 +29,7 @@ def free_port() -> int:
         return port
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 30) -> bool:
+def eventually(holds: Callable[[], bool], within_s: float = 90) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if holds():
