@@ -5,7 +5,8 @@
     pages         renders and writes: write_case, write_index
     case_view     decides every sentence, fact and row of a case's page; index_view does so for the list
     nodules       one nodule as the page shows it
-    charts        weights and probability as SVG inside the page
+    charts        weights and probability as SVG inside the page; drawing is what every chart stands on
     pictures      the attachments, made while the pixels are in memory; key_frame draws them
     words, table  how values are said, and the shapes they stand in
+    training_*    the report of a training run: page, view, charts
 """

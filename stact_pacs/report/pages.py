@@ -23,12 +23,12 @@ from stact_pacs.shipped import shipped
 
 def case_page(case: CaseRecord) -> str:
     """Return the report of a case as HTML. The same record gives the same page."""
-    return _render("report_case.html", view=case_view(case))
+    return render("report_case.html", view=case_view(case))
 
 
 def index_page(cases: Sequence[CaseRecord | JobSummary]) -> str:
     """Return the list of cases as HTML, newest first, each linked to its report in the same folder."""
-    return _render("report_index.html", view=index_view(cases))
+    return render("report_index.html", view=index_view(cases))
 
 
 def write_case(case: CaseRecord, folder: Path, *, name: str = "") -> Path:
@@ -48,16 +48,17 @@ def write_case(case: CaseRecord, folder: Path, *, name: str = "") -> Path:
     Misconfigured
         The folder cannot be written.
     """
-    return _write(folder / (name or report_name(case.job_key)), case_page(case))
+    return write_page(folder / (name or report_name(case.job_key)), case_page(case))
 
 
 def write_index(cases: Sequence[CaseRecord | JobSummary], folder: Path) -> Path:
     """Write `index.html` into the folder and return its path; raises as `write_case` does."""
-    return _write(folder / "index.html", index_page(cases))
+    return write_page(folder / "index.html", index_page(cases))
 
 
-def _render(template: str, **values: Any) -> str:
-    return _environment().get_template(template).render(unverified=words.UNVERIFIED, **values)
+def render(template: str, *, unverified: str = words.UNVERIFIED, **values: Any) -> str:
+    """Return a page from its template; `unverified` is the sentence at its head."""
+    return _environment().get_template(template).render(unverified=unverified, **values)
 
 
 @cache
@@ -81,8 +82,11 @@ def _visible(value: Any) -> Any:
     )
 
 
-def _write(path: Path, page: str) -> Path:
-    """Put the page at the path in one step: a reader sees the old one or the new one, never half of one."""
+def write_page(path: Path, page: str) -> Path:
+    """Put the page at the path in one step: a reader sees the old one or the new one, never half of one.
+
+    Raises as `write_case` does.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,26 @@
+"""What is known of each nodule beside its pictures: its label, and whether the segmenter found it."""
+
+import numpy as np
+
+from stact_pacs.train.run_folder import read_json
+from stact_pacs.train.run_setup import RunSetup, derived_seed
+
+PERMUTED = "+permuted"
+"""A variant that is trained and tested on labels dealt out anew among all nodules: it must be no better than chance."""
+
+
+def labels_for(setup: RunSetup, variant: str = "") -> dict[str, bool]:
+    """Return whether each nodule is malignant, by annot_id in the cohort's order; dealt out anew for `+permuted`."""
+    labels: dict[str, bool] = read_json(setup.folder.folds)["malignant"]
+    if variant != PERMUTED:
+        return labels
+    order = np.random.default_rng(derived_seed(setup.seed, "permuted labels")).permutation(len(labels))
+    values = list(labels.values())
+    return {annot_id: values[i] for annot_id, i in zip(labels, order.tolist(), strict=True)}
+
+
+def missed_nodules(setup: RunSetup) -> set[str]:
+    """Return the annot_ids of the nodules that the segmenter of their fold did not find."""
+    folds = sorted(set(setup.fold_of.values()))
+    tables = [read_json(setup.folder.segmentation(fold))["nodules"] for fold in folds]
+    return {nodule["annot_id"] for table in tables for nodule in table if nodule["missed"]}
