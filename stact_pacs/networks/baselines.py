@@ -17,7 +17,7 @@ from stact_pacs.networks.config import MemberConfig
 from stact_pacs.networks.design import Aggregator, ImageEncoder
 from stact_pacs.networks.image_encoder import ImageHead
 from stact_pacs.networks.mask_encoder import MaskEncoder
-from stact_pacs.networks.stact import AttentionBlock, StactTime, masked_mean, sinusoidal_positions
+from stact_pacs.networks.stact import AttentionBlock, StactTime, classifier_of, masked_mean, sinusoidal_positions
 
 _LAYERS, _HEADS, _FFN_DIM = 2, 2, 2048
 """Of Cine-CNNTrans: two layers of two heads, the rest as PyTorch's transformer layer comes."""
@@ -113,7 +113,7 @@ class JointFusion(StackVote):
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.classifier = _classifier(2 * config.embedding_dim, config)
+        self.classifier = classifier_of(2 * config.embedding_dim, config)
 
     def stack_logits(self, image: Tensor | None, mask: Tensor | None, valid: Tensor) -> Tensor:
         return malignancy(self.classifier(torch.cat(_both(image, mask), dim=-1)))
@@ -128,7 +128,7 @@ class SelfAttention(nn.Module):
             raise ValueError(f"MemberConfig.pooling is {config.pooling!r}, self attention alone is pooled by the mean")
         self.norm = nn.LayerNorm(config.embedding_dim)
         self.attention = AttentionBlock(config)
-        self.classifier = _classifier(config.embedding_dim, config)
+        self.classifier = classifier_of(config.embedding_dim, config)
 
     def forward(self, image: Tensor | None, mask: Tensor | None, valid: Tensor) -> Tensor:
         """Return (B,) logits of malignancy."""
@@ -195,16 +195,6 @@ def logit_of_mean(logits: Tensor, valid: Tensor) -> Tensor:
         return functional.logsigmoid(signed).masked_fill(~valid, -math.inf).logsumexp(dim=1)
 
     return log_total(logits) - log_total(-logits)  # the number of stacks divides both, and cancels
-
-
-def _classifier(width: int, config: MemberConfig) -> nn.Sequential:
-    """Return the classifier that STACT-Time ends in, for vectors of `width`."""
-    return nn.Sequential(
-        nn.Linear(width, config.hidden_dim),
-        nn.ReLU(inplace=True),
-        nn.Dropout(config.dropout),
-        nn.Linear(config.hidden_dim, 1),
-    )
 
 
 def _one_of(image: Tensor | None, mask: Tensor | None) -> Tensor:

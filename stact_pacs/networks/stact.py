@@ -33,12 +33,7 @@ class StactTime(nn.Module):
         self.self_attention = AttentionBlock(config)
         self.cross_attention = AttentionBlock(config)
         self.pooling = nn.Linear(2 * width, 1) if config.pooling == "attention" else None
-        self.classifier = nn.Sequential(
-            nn.Linear(2 * width, config.hidden_dim),
-            nn.ReLU(inplace=True),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden_dim, 1),
-        )
+        self.classifier = classifier_of(2 * width, config)
 
     def forward(self, image: Tensor, mask: Tensor, valid: Tensor) -> StactOutput:
         """Fuse (B, S, 256) image and mask embeddings; `valid` (B, S) marks the real stacks, one or more in each row."""
@@ -84,6 +79,16 @@ class AttentionBlock(nn.Module):
         attended, weights = self.attention(self.query_norm(queries), normed, normed, key_padding_mask=~valid)
         x = queries + self.dropout(attended)
         return x + self.dropout(self.ffn(x)), weights
+
+
+def classifier_of(width: int, config: MemberConfig) -> nn.Sequential:
+    """Return the two layers that STACT-Time ends in: vectors (..., width) to logits (..., 1)."""
+    return nn.Sequential(
+        nn.Linear(width, config.hidden_dim),
+        nn.ReLU(inplace=True),
+        nn.Dropout(config.dropout),
+        nn.Linear(config.hidden_dim, 1),
+    )
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from scipy.stats import rankdata
 
 from stact_pacs.bundle import Estimate
 from stact_pacs.train.classification import check_scored
-from stact_pacs.train.discrimination import Z_95, check_two_classes
-from stact_pacs.train.metrics import wilson
+from stact_pacs.train.discrimination import check_two_classes
+from stact_pacs.train.metrics import Z_95, wilson
 
 BINS = 5
 """With 192 nodules, 38 in a bin: about the fewest that give an observed share any precision."""

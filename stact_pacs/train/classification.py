@@ -12,12 +12,10 @@ from sklearn.metrics import roc_curve
 
 from stact_pacs.bundle import Estimate
 from stact_pacs.domain import OperatingPoint
-from stact_pacs.train.metrics import chosen_points, wilson
+from stact_pacs.train.metrics import chosen_points, rounded_down, wilson
 
 _FALSE_POSITIVE_COST = 2.0
 """What one share of false positives weighs against one share of true positives (Yamashita 2022: TPR - 2 FPR)."""
-_THRESHOLD_STEPS = 1e4
-"""Thresholds are read by people: four decimals, rounded down so that no positive is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +177,8 @@ def all_benign(malignant: np.ndarray) -> ThresholdFigures:
 def specific_point(malignant: np.ndarray, probabilities: np.ndarray) -> OperatingPoint:
     """Choose, on training data, the point `specific`: the threshold with the highest TPR - 2 FPR (Yamashita 2022)."""
     false_positive, true_positive, thresholds = roc_curve(malignant, probabilities, drop_intermediate=False)
-    best = min(thresholds[np.argmax(true_positive - _FALSE_POSITIVE_COST * false_positive)], 1.0)
-    return OperatingPoint(name="specific", threshold=float(np.floor(best * _THRESHOLD_STEPS) / _THRESHOLD_STEPS))
+    best = thresholds[np.argmax(true_positive - _FALSE_POSITIVE_COST * false_positive)]
+    return OperatingPoint(name="specific", threshold=rounded_down(best))
 
 
 def points_to_report(malignant: np.ndarray, probabilities: np.ndarray) -> tuple[OperatingPoint, ...]:

@@ -1,4 +1,4 @@
-"""Synthetic cohorts: planned here, and written as Stanford's HDF5 file or as DICOM cines with a table of labels."""
+"""Synthetic cohorts: planned here, and written as Stanford's HDF5 file or as DICOM: cines, their SEG, a table."""
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +10,12 @@ import h5py
 import numpy as np
 
 from stact_pacs.train.cases import NoduleCase, PhantomCase, Signs, Site, draw_case
+from stact_pacs.train.data import PHANTOM_STATEMENT
 from stact_pacs.train.phantom import DEFAULT_SIZE, PhantomCine, render
 from stact_pacs.train.phantom_dicom import phantom_instance
+from stact_pacs.train.phantom_seg import truth_segmentation
+from stact_pacs.train.stanford import STATEMENT
+from stact_pacs.train.tirads import level_of_points
 
 Layout = Literal["stanford", "dicom"]
 Progress = Callable[[str, int, int], None]
@@ -91,7 +95,8 @@ def write_phantom_cohort(
     Parameters
     ----------
     layout
-        `stanford`: `dataset.hdf5`, `metadata.csv`, `patients.csv`; `dicom`: one cine per nodule and `labels.csv`.
+        `stanford`: `dataset.hdf5`, `metadata.csv`, `patients.csv`; `dicom`: a cine and its SEG
+        per nodule, and `labels.csv`.
     size
         Rows and columns of the frames.
     """
@@ -123,6 +128,7 @@ def _write_dicom(out: Path, rendered: Iterator[tuple[CohortNodule, PhantomCine]]
         instance = phantom_instance(cine, number=nodule.number, identity=identity)
         file_name = f"phantom-{nodule.number:04d}.dcm"
         instance.save_as(out / file_name, enforce_file_format=True)
+        (out / f"phantom-{nodule.number:04d}-seg.dcm").write_bytes(truth_segmentation(instance, cine.masks, identity))
         rows.append(
             {
                 "file": file_name,
@@ -148,6 +154,7 @@ def _write_stanford(
 ) -> None:
     """Write the frames that show the nodule, as the public data set does, in the order of the plan."""
     with h5py.File(out / "dataset.hdf5", "w") as file:
+        file.attrs[STATEMENT] = PHANTOM_STATEMENT
         images = _growing(file, "image", "u1", size)
         masks = _growing(file, "mask", "u1", size)
         ids, numbers = _growing(file, "annot_id", "S4"), _growing(file, "frame_num", "S3")
@@ -191,7 +198,7 @@ def _metadata(nodule: CohortNodule, rng: np.random.Generator) -> dict[str, objec
         "size_y": round(width_cm * case.flatness, 2),
         "size_z": round(width_cm * float(rng.uniform(0.9, 1.3)), 2),
         **points,
-        "ti-rads_level": tirads_level(sum(points.values())),
+        "ti-rads_level": level_of_points(sum(points.values())),
         "histopath_diagnosis": int(nodule.case.malignant),
     }
 
@@ -206,16 +213,6 @@ def tirads_points(case: NoduleCase) -> dict[str, int]:
         "ti-rads_margin": 2 if shape else 0,
         "ti-rads_echogenicfoci": 3 if texture else 0,
     }
-
-
-def tirads_level(points: int) -> int:
-    """Return the ACR TI-RADS level of a sum of points.
-
-    >>> [tirads_level(points) for points in (0, 2, 3, 4, 6, 7)]
-    [1, 2, 3, 4, 4, 5]
-    """
-    floors = {5: 7, 4: 4, 3: 3, 2: 2}
-    return next((level for level, least in floors.items() if points >= least), 1)
 
 
 def _nodule(nodule: CohortNodule) -> NoduleCase:

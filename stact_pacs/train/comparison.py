@@ -11,7 +11,8 @@ import numpy as np
 from scipy.stats import binomtest, norm
 
 from stact_pacs.bundle import Estimate
-from stact_pacs.train.discrimination import Z_95, auroc_with_method, placements, variance_of_means
+from stact_pacs.train.discrimination import auroc_with_method, placements, variance_of_means
+from stact_pacs.train.metrics import Z_95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ Sex = Literal["Female", "Male", ""]
 """Empty when the data does not say."""
 _PHANTOM_PATIENT = "PHANTOM-"
 """Every patient id of a synthetic cohort begins so."""
+PHANTOM_STATEMENT = "Synthetic phantoms: simulated speckle, malignant by construction, no patient."
+"""What a synthetic cohort says of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +95,19 @@ class NoduleClip:
             raise ValueError("NoduleClip.frame_numbers must rise strictly, one number per frame")
 
 
-def statement_of(records: Sequence[NoduleRecord], layout_name: str) -> str:
-    """Return the sentence for `Cohort.statement`; a cohort of phantoms only is called synthetic."""
+def statement_of(records: Sequence[NoduleRecord], layout_name: str, stated: str = "") -> str:
+    """Return the text for `Cohort.statement`; a cohort of phantoms only is called synthetic.
+
+    Parameters
+    ----------
+    stated
+        What the data says of itself; empty when it says nothing.
+    """
     malignant = sum(record.malignant for record in records)
     counts = f"{layout_name}: {len(records)} nodules, {malignant} malignant"
     if all(record.patient_id.startswith(_PHANTOM_PATIENT) for record in records):
-        return f"Synthetic phantoms, {counts} by construction; simulated speckle, no patient."
-    return f"Ultrasound cines, {counts} by histopathology."
+        stated = stated or PHANTOM_STATEMENT
+    return f"{stated} {counts}." if stated else f"Ultrasound cines, {counts} by histopathology."
 
 
 class Cohort(Protocol):
@@ -121,7 +129,7 @@ class Cohort(Protocol):
 
     @property
     def statement(self) -> str:
-        """One sentence on what data this is; synthetic data says so."""
+        """What data this is, in a sentence or two; synthetic data says so."""
         ...
 
     def clip(self, annot_id: str) -> NoduleClip:

@@ -12,7 +12,7 @@ import numpy as np
 from stact_pacs.bundle import Estimate
 from stact_pacs.train.classification import Confusion, check_scored, confusion_of, share
 from stact_pacs.train.comparison import PairedShares, compare_right
-from stact_pacs.train.discrimination import Z_95
+from stact_pacs.train.metrics import Z_95
 
 FNA_THRESHOLDS = tuple(percent / 100 for percent in range(5, 51))
 """Risks at which somebody may want a biopsy, 5 to 50 % in steps of 1 %; for FNA 5 to 20 % are usual."""

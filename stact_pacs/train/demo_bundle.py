@@ -35,10 +35,11 @@ from stact_pacs.train.card import STATEMENT, model_card
 from stact_pacs.train.cases import PhantomCase, draw_case
 from stact_pacs.train.cohort import plan_cohort
 from stact_pacs.train.development import Development, see
+from stact_pacs.train.discrimination import auroc_with_method
 from stact_pacs.train.evaluation import Answer, Evaluation, answer_of, cine_of, evaluate
 from stact_pacs.train.folds import assign_folds
 from stact_pacs.train.members import fit_member, logits_of
-from stact_pacs.train.metrics import auroc, chosen_points, measured
+from stact_pacs.train.metrics import chosen_points, measured
 from stact_pacs.train.phantom import PhantomCine, render
 from stact_pacs.train.preset import PRESETS, CohortSize, Preset
 from stact_pacs.train.pretraining import fit_segmenter, fit_trunk, segmenter_frames, trunk_stacks
@@ -98,7 +99,7 @@ def build_demo_bundle(out: Path, *, seed: int = DEFAULT_SEED, preset: str = "dem
     scorer = Scorer(read_bundle(out), device="cpu")
     evaluation = evaluate(_answers(chosen, seed, scorer, progress), trained.points)
     (out / CHECKS).write_bytes(_golden(scorer, seed))
-    out_of_fold = auroc(trained.malignant, trained.out_of_fold)
+    out_of_fold, _ = auroc_with_method(trained.malignant, trained.out_of_fold)
     (out / CARD).write_text(model_card(manifest, chosen, evaluation, out_of_fold))
     write_manifest(out, _with_figures(manifest, evaluation, out_of_fold))
     return evaluation

@@ -10,8 +10,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from pydicom.uid import SegmentationStorage
@@ -20,7 +18,8 @@ from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.header import read_instance
 from stact_pacs.domain import CineSource, Instance
 from stact_pacs.errors import NotFound, Refused
-from stact_pacs.train.data import NoduleClip, NoduleRecord, annot_id_order, statement_of
+from stact_pacs.train.cohort_index import CohortIndex, IndexedCohort
+from stact_pacs.train.data import NoduleClip, annot_id_order, statement_of
 from stact_pacs.train.labels_table import DIAGNOSIS, Problems, Row, read_table, record_of, warn_of_missing_columns
 from stact_pacs.train.seg_masks import SegFile, read_masks, read_seg
 
@@ -42,14 +41,11 @@ class ArchiveNodule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArchiveIndex:
+class ArchiveIndex(CohortIndex):
     """What there is to know of an archive without decoding a picture."""
 
-    records: tuple[NoduleRecord, ...]
     nodules: Mapping[str, ArchiveNodule]
     """By annot_id."""
-    digest: str
-    problems: Problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +58,12 @@ class _Files:
     digest: str
 
 
-class DicomArchive:
-    """A cohort of DICOM cines with SEG; see `data.Cohort`.
-
-    Raises
-    ------
-    Misconfigured
-        `index_of` notes a fatal problem.
-    """
+class DicomArchive(IndexedCohort):
+    """A cohort of DICOM cines with SEG; see `data.Cohort`."""
 
     def __init__(self, path: Path) -> None:
         index = index_of(path)
-        index.problems.raise_if_fatal()
-        self.records = index.records
-        self.digest = index.digest
-        self.statement = statement_of(index.records, "DICOM archive")
+        super().__init__(index)
         self._nodules = index.nodules
 
     def clip(self, annot_id: str) -> NoduleClip:
@@ -101,17 +88,6 @@ class DicomArchive:
             region=cine.region,
         )
 
-    def close(self) -> None:
-        """Nothing is held open between clips."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def index_of(path: Path) -> ArchiveIndex:
     """Read the table and the headers of all DICOM files of the archive in `path`, and note every problem with them."""
@@ -123,12 +99,14 @@ def index_of(path: Path) -> ArchiveIndex:
         problems.fatal(LABELS, "It names no nodule.", "Write one line per nodule.")
     _check_patients(table, problems)
     found = dict(_nodules(path, table, files, problems))
-    records = [
+    records = (
         record_of(row, annot_id, row.text("patient_id"), len(nodule.frame_numbers), problems)
         for annot_id, (row, nodule) in found.items()
-    ]
+    )
+    in_order = tuple(sorted(records, key=lambda record: annot_id_order(record.annot_id)))
     return ArchiveIndex(
-        records=tuple(sorted(records, key=lambda record: annot_id_order(record.annot_id))),
+        records=in_order,
+        statement=statement_of(in_order, "DICOM archive"),
         nodules={annot_id: nodule for annot_id, (_, nodule) in found.items()},
         digest=_digest(path, files),
         problems=problems,

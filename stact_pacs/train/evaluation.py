@@ -8,7 +8,8 @@ import numpy as np
 from stact_pacs.bundle import Estimate, MeasuredPoint
 from stact_pacs.domain import Cine, Findings, FrameRef, OperatingPoint, Outcome
 from stact_pacs.pipeline.scorer import Scorer
-from stact_pacs.train.metrics import auroc, dice, mean_in_unit, measured, wilson
+from stact_pacs.train.discrimination import auroc_with_method
+from stact_pacs.train.metrics import dice, mean_in_unit, measured, wilson
 from stact_pacs.train.phantom import PhantomCine
 
 
@@ -93,7 +94,7 @@ def evaluate(answers: Iterable[Answer], points: Iterable[OperatingPoint]) -> Eva
     malignant = np.array([answer.malignant for answer in nodules])
     probabilities = np.array([answer.probability for answer in nodules])
     return Evaluation(
-        auroc=auroc(malignant, probabilities),
+        auroc=auroc_with_method(malignant, probabilities)[0],
         dice=mean_in_unit([answer.dice for answer in nodules]),
         found=wilson(sum(answer.found for answer in nodules), len(nodules)),
         nothing_in_nothing=wilson(sum(answer.false_nodules == 0 for answer in empty), len(empty)),

@@ -1,18 +1,20 @@
-"""How good it is, always with an interval: Dice, AUROC (DeLong), proportions (Wilson), operating points."""
+"""How good it is, always with an interval: Dice, proportions (Wilson), operating points. AUROC: `discrimination`."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 from stact_pacs.bundle import Estimate, MeasuredPoint
 from stact_pacs.domain import OperatingPoint
 
 RULE_OUT_SENSITIVITY = 0.95
 """What the rule-out operating point must reach on the data it is chosen on."""
-_Z = float(norm.ppf(0.975))
+Z_95 = float(norm.ppf(0.975))
 """Half width of a 95 % interval, in standard errors."""
+_THRESHOLD_STEPS = 1e4
+"""Thresholds are read by people: four decimals."""
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -23,9 +25,9 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def wilson(successes: int, n: int) -> Estimate:
     """Return a proportion with its 95 % Wilson interval, which holds near 0 and 1 and for small n."""
-    share, z2 = successes / n, _Z**2
+    share, z2 = successes / n, Z_95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n**2)))
+    half = Z_95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n**2)))
     # Rounding may leave a share of exactly 0 or 1 a hair outside of its own interval.
     low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
     return Estimate(value=share, ci_low=low, ci_high=high, n=n)
@@ -34,32 +36,12 @@ def wilson(successes: int, n: int) -> Estimate:
 def mean_in_unit(values: Sequence[float]) -> Estimate:
     """Return the mean of values in [0, 1] with its 95 % normal interval; two values are needed."""
     sample = np.asarray(values, dtype=np.float64)
-    half = _Z * float(sample.std(ddof=1)) / len(sample) ** 0.5
-    return _clipped(float(sample.mean()), half, len(sample))
+    half = Z_95 * float(sample.std(ddof=1)) / len(sample) ** 0.5
+    return clipped(float(sample.mean()), half, len(sample))
 
 
-def auroc(malignant: np.ndarray, scores: np.ndarray) -> Estimate:
-    """Return the area under the ROC curve with its 95 % interval by DeLong's variance.
-
-    Parameters
-    ----------
-    malignant
-        bool (n,), both classes present.
-    scores
-        float (n,), higher is more malignant.
-    """
-    positives, negatives = scores[malignant], scores[~malignant]
-    wins = np.sign(positives[:, np.newaxis] - negatives) / 2 + 0.5  # (positives, negatives), ties count a half
-    by_positive, by_negative = wins.mean(axis=1), wins.mean(axis=0)
-    variance = _variance_of_mean(by_positive) + _variance_of_mean(by_negative)
-    return _clipped(float(roc_auc_score(malignant, scores)), _Z * float(np.sqrt(variance)), len(scores))
-
-
-def _variance_of_mean(values: np.ndarray) -> float:
-    return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
-
-
-def _clipped(value: float, half: float, n: int) -> Estimate:
+def clipped(value: float, half: float, n: int) -> Estimate:
+    """Return a value in [0, 1] with the interval of `half` to either side, as far as it is in [0, 1]."""
     return Estimate(value=value, ci_low=max(0.0, value - half), ci_high=min(1.0, value + half), n=n)
 
 
@@ -73,14 +55,18 @@ def chosen_points(malignant: np.ndarray, probabilities: np.ndarray) -> tuple[Ope
     rule_out = thresholds[np.argmax(true_positive >= RULE_OUT_SENSITIVITY)]
     youden = thresholds[np.argmax(true_positive - false_positive)]
     return (
-        OperatingPoint(name="rule-out", threshold=_rounded_down(rule_out)),
-        OperatingPoint(name="youden", threshold=_rounded_down(youden)),
+        OperatingPoint(name="rule-out", threshold=rounded_down(rule_out)),
+        OperatingPoint(name="youden", threshold=rounded_down(youden)),
     )
 
 
-def _rounded_down(threshold: float) -> float:
-    """Return a threshold a person can read; downwards, so that no positive is lost."""
-    return float(np.floor(min(threshold, 1.0) * 1e4) / 1e4)
+def rounded_down(threshold: float) -> float:
+    """Return a threshold that a person can read, four decimals and 1 at most; downwards, so that no positive is lost.
+
+    >>> rounded_down(0.61809), rounded_down(float("inf"))
+    (0.618, 1.0)
+    """
+    return float(np.floor(min(threshold, 1.0) * _THRESHOLD_STEPS) / _THRESHOLD_STEPS)
 
 
 def measured(

@@ -11,18 +11,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
 
+from stact_pacs.cine.header import safe_text
 from stact_pacs.domain import Box
 from stact_pacs.errors import NotFound
+from stact_pacs.train.cohort_index import CohortIndex, IndexedCohort
 from stact_pacs.train.data import NoduleClip, NoduleRecord, annot_id_order, statement_of
 from stact_pacs.train.labels_table import DIAGNOSIS, Problems, Row, read_table, record_of, warn_of_missing_columns
 
 DATASET, METADATA, PATIENTS = "dataset.hdf5", "metadata.csv", "patients.csv"
+STATEMENT = "statement"
+"""Attribute of the file: what data it is, for a cohort that is no examination of patients. The public file has none."""
+_STATEMENT_CHARACTERS = 300
+"""A statement stands in a line of the model card."""
 _PICTURES = ("image", "mask")
 _COLUMNS = ("annot_id", "frame_num")
 _GREY = 127
@@ -43,39 +48,33 @@ class NoduleRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StanfordIndex:
+class StanfordIndex(CohortIndex):
     """What there is to know of a cohort without looking at a picture."""
 
-    records: tuple[NoduleRecord, ...]
     rows: Mapping[str, NoduleRows]
     """By annot_id."""
-    digest: str
-    problems: Problems
 
 
 def index_of(path: Path) -> StanfordIndex:
     """Read the tables and the short columns of the cohort in `path`, and note every problem with them."""
     problems = Problems()
-    rows, header = _read_columns(path / DATASET, problems)
+    rows, header, stated = _read_columns(path / DATASET, problems)
     records = tuple(_records(path, rows, problems))
-    return StanfordIndex(records=records, rows=rows, digest=_digest(path, header), problems=problems)
+    return StanfordIndex(
+        records=records,
+        rows=rows,
+        digest=_digest(path, header),
+        statement=statement_of(records, "Stanford layout", stated),
+        problems=problems,
+    )
 
 
-class StanfordCohort:
-    """A cohort in the Stanford layout; see `data.Cohort`.
-
-    Raises
-    ------
-    Misconfigured
-        `index_of` notes a fatal problem.
-    """
+class StanfordCohort(IndexedCohort):
+    """A cohort in the Stanford layout; see `data.Cohort`."""
 
     def __init__(self, path: Path) -> None:
         index = index_of(path)
-        index.problems.raise_if_fatal()
-        self.records = index.records
-        self.digest = index.digest
-        self.statement = statement_of(index.records, "Stanford layout")
+        super().__init__(index)
         self._rows = index.rows
         self._file = h5py.File(path / DATASET)
 
@@ -102,14 +101,6 @@ class StanfordCohort:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def _blocks(indices: np.ndarray) -> Iterator[tuple[slice, slice]]:
     """Cut the rows into runs that lie next to each other in the file: places in the clip, and rows of the file."""
@@ -122,20 +113,21 @@ def _blocks(indices: np.ndarray) -> Iterator[tuple[slice, slice]]:
 # -- the arrays ----------------------------------------------------------------------------------------
 
 
-def _read_columns(path: Path, problems: Problems) -> tuple[dict[str, NoduleRows], bytes]:
-    """Return the rows of every nodule, and what of the file goes into the digest."""
+def _read_columns(path: Path, problems: Problems) -> tuple[dict[str, NoduleRows], bytes, str]:
+    """Return the rows of every nodule, what of the file goes into the digest, and what the file says of itself."""
     try:
         with h5py.File(path) as file:
             if not _is_well_formed(file, problems):
-                return {}, b""
+                return {}, b"", ""
             ids = [_text(value).rstrip("_") for value in file["annot_id"][:]]
             numbers = [_text(value) for value in file["frame_num"][:]]
+            stated = safe_text(_text(file.attrs.get(STATEMENT, "")), _STATEMENT_CHARACTERS)
             shapes = "".join(f"{name}{file[name].dtype}{file[name].shape}" for name in (*_COLUMNS, *_PICTURES))
     except OSError:
         problems.fatal(DATASET, "It is not a readable HDF5 file.", _EXPORT)
-        return {}, b""
+        return {}, b"", ""
     header = "\n".join((shapes, *ids, *numbers)).encode()
-    return _rows_by_nodule(ids, numbers, problems), header
+    return _rows_by_nodule(ids, numbers, problems), header, stated
 
 
 def _is_well_formed(file: h5py.File, problems: Problems) -> bool:

@@ -9,9 +9,15 @@ import pytest
 from pydicom import dcmread
 
 from stact_pacs.train.cases import Signs, draw_case
-from stact_pacs.train.cohort import METADATA_COLUMNS, plan_cohort, tirads_level, tirads_points, write_phantom_cohort
+from stact_pacs.train.cohort import METADATA_COLUMNS, plan_cohort, tirads_points, write_phantom_cohort
+from stact_pacs.train.data import open_cohort
+from stact_pacs.train.phantom import render
+from stact_pacs.train.tirads import level_of_points
+from tests.unit.results.judges import dciodvfy
 
 SIZE = (96, 128)
+PLAN = plan_cohort(3, 1, 5)
+"""Of the cohorts below."""
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -78,15 +84,40 @@ def test_the_stanford_table_has_its_fourteen_columns(stanford: Path) -> None:
 def test_the_level_is_the_one_of_the_points(stanford: Path) -> None:
     points = [name for name in METADATA_COLUMNS if name.startswith("ti-rads") and name != "ti-rads_level"]
     for row in table(stanford / "metadata.csv"):
-        assert int(row["ti-rads_level"]) == tirads_level(sum(int(row[name]) for name in points))
+        assert int(row["ti-rads_level"]) == level_of_points(sum(int(row[name]) for name in points))
 
 
-def test_the_dicom_layout_has_a_cine_per_nodule_and_a_table_of_labels(dicom: Path) -> None:
+def test_the_dicom_layout_has_a_cine_and_a_seg_per_nodule_and_a_table_of_labels(dicom: Path) -> None:
     rows = table(dicom / "labels.csv")
-    assert sorted(path.name for path in dicom.glob("*.dcm")) == [row["file"] for row in rows]
+    assert [row["file"] for row in rows] == [f"phantom-000{number}.dcm" for number in (1, 2, 3)]
+    segs = [f"phantom-000{number}-seg.dcm" for number in (1, 2, 3)]
+    assert sorted(path.name for path in dicom.glob("*.dcm")) == sorted([*segs, *(row["file"] for row in rows)])
     for row in rows:
         header = dcmread(dicom / row["file"], stop_before_pixels=True)
         assert (header.SOPInstanceUID, header.PatientID) == (row["sop_instance_uid"], row["patient_id"])
+
+
+def test_the_seg_lies_beside_its_cine_in_the_study_and_is_valid(dicom: Path) -> None:
+    paths = [dicom / f"phantom-0001{kind}.dcm" for kind in ("", "-seg")]
+    cine, seg = (dcmread(path, stop_before_pixels=True) for path in paths)
+    assert (seg.PatientID, seg.StudyInstanceUID) == (cine.PatientID, cine.StudyInstanceUID)
+    assert seg.SeriesInstanceUID != cine.SeriesInstanceUID
+    assert (seg.SegmentationType, len(seg.SegmentSequence)) == ("BINARY", 1)
+    assert seg.SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC"  # no user entered it
+    assert dciodvfy(*paths) == []
+
+
+def test_an_archive_of_phantoms_is_read_with_the_masks_that_were_drawn(dicom: Path) -> None:
+    with open_cohort(dicom) as cohort:
+        assert cohort.statement.startswith("Synthetic phantoms")
+        assert [record.malignant for record in cohort.records] == [planned.case.malignant for planned in PLAN]
+        for planned, record in zip(PLAN, cohort.records, strict=True):
+            truth, clip = render(planned.case, SIZE), cohort.clip(record.annot_id)
+            seen = np.flatnonzero(truth.masks.any(axis=(1, 2)))
+            assert clip.frame_numbers.tolist() == (seen + 1).tolist()
+            np.testing.assert_array_equal(clip.masks, truth.masks[seen])
+            np.testing.assert_array_equal(clip.frames, truth.frames[seen])
+            assert clip.region == truth.region
 
 
 @pytest.mark.parametrize("layout", ["stanford", "dicom"])

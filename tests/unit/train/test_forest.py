@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from stact_pacs.errors import Misconfigured
 from stact_pacs.train.data import NoduleRecord, TiradsDescriptors
+from stact_pacs.train.discrimination import auroc_with_method
 from stact_pacs.train.forest import (
     FEATURES,
     FLOORS,
@@ -21,7 +22,6 @@ from stact_pacs.train.forest import (
     nodule_size,
     tirads_points,
 )
-from stact_pacs.train.metrics import auroc
 from stact_pacs.train.recipes import RECIPES, Method
 
 HARMLESS = TiradsDescriptors(composition=1, echogenicity=1, shape=0, margin=0, foci=0, level=2)
@@ -69,7 +69,7 @@ def test_the_forest_finds_cancers_that_it_has_not_seen(forest: RandomForestClass
     unseen = cohort(seed=5)
     probabilities = forest_probabilities(forest, unseen)
     assert probabilities.shape == (96,)
-    assert auroc(np.array([n.malignant for n in unseen]), probabilities).value > 0.8
+    assert auroc_with_method(np.array([n.malignant for n in unseen]), probabilities)[0].value > 0.8
 
 
 def test_the_forest_is_the_one_that_was_agreed(forest: RandomForestClassifier) -> None:
@@ -116,7 +116,7 @@ def test_points_are_summed_over_the_five_descriptors() -> None:
 
 
 def test_all_benign_ranks_nothing(training: list[NoduleRecord]) -> None:
-    assert auroc(np.array([n.malignant for n in training]), all_benign(training)).value == 0.5
+    assert auroc_with_method(np.array([n.malignant for n in training]), all_benign(training))[0].value == 0.5
 
 
 @pytest.mark.parametrize("score", [tirads_points, lambda records: fit_forest(records, seed=1)])

@@ -9,7 +9,7 @@ import pytest
 
 from stact_pacs.errors import Misconfigured, NotFound
 from stact_pacs.train.cohort import write_phantom_cohort
-from stact_pacs.train.data import open_cohort
+from stact_pacs.train.data import PHANTOM_STATEMENT, open_cohort
 from stact_pacs.train.stanford import StanfordCohort
 from tests.unit.train.builders_cohort import grey_of, metadata_row, write_stanford, write_table
 
@@ -93,6 +93,15 @@ def test_a_phantom_cohort_reads_back_and_says_that_it_is_synthetic(tmp_path: Pat
         clip = cohort.clip("2")
     assert clip.masks.any(axis=(1, 2)).all()
     assert len(clip.frames) == cohort.records[1].number_of_frames
+
+
+def test_phantoms_are_called_synthetic_also_without_the_table_of_patients(tmp_path: Path) -> None:
+    write_phantom_cohort(tmp_path, 2, 1, 5, size=(96, 128))
+    with open_cohort(tmp_path) as cohort:
+        statement = cohort.statement
+    (tmp_path / "patients.csv").unlink()
+    with open_cohort(tmp_path) as cohort:
+        assert cohort.statement == statement == f"{PHANTOM_STATEMENT} Stanford layout: 2 nodules, 1 malignant."
 
 
 def test_real_data_is_not_called_synthetic(tangled: Path) -> None:
