@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -58,8 +59,13 @@ class Service:
 
     def roles(self) -> dict[str, psutil.Process]:
         """Return the processes of the roles, by the role's name."""
-        children = psutil.Process(self.process.pid).children()
-        return {child.cmdline()[-1]: child for child in children if "--only" in child.cmdline()}
+        roles = {}
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended, or waits to be buried
+                command = child.cmdline()
+                if "--only" in command:
+                    roles[command[-1]] = child
+        return roles
 
 
 @pytest.fixture
