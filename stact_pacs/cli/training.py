@@ -50,7 +50,11 @@ def train(
     device: Device = "cpu",
     processes: Annotated[int, typer.Option(min=0, help="Stages at the same time; 0: one for each core.")] = 0,
     trunk_weights: Annotated[
-        Path | None, typer.Option(exists=True, help="Safetensors of the frozen trunk; needed by preset paper.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="Weights of the frozen trunk: safetensors, or .pth such as torchvision's vit_b_16. Preset paper needs it.",
+        ),
     ] = None,
     segmenter_weights: Annotated[
         Path | None, typer.Option(exists=True, help="Safetensors that the segmenter is fine-tuned from.")
@@ -141,7 +145,8 @@ def export(
     folder = out or load_settings(ctx, optional=True).models.folder
     if folder is None:
         raise Misconfigured("There is no models folder.", remedy="Give --out DIR, or set models.folder.")
-    bundle = export_run(run, folder, name=name, version=version, data=data, device=device)
+    with progress_bars() as progress:
+        bundle = export_run(run, folder, name=name, version=version, data=data, device=device, progress=progress)
     console.print(f"Wrote {escape(str(bundle.folder))}.", soft_wrap=True)
     console.print(f'To score with it: models.folder = "{escape(str(folder))}", models.active = "{name}/{version}".')
 
