@@ -53,7 +53,7 @@ def train(
         Path | None,
         typer.Option(
             exists=True,
-            help="Weights of the frozen trunk: safetensors, or .pth such as torchvision's vit_b_16. Preset paper needs it.",
+            help="Weights of the frozen trunk: safetensors, or torchvision's .pth; for preset paper.",
         ),
     ] = None,
     segmenter_weights: Annotated[
