@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -91,7 +92,7 @@ def build_demo_bundle(out: Path, *, seed: int = DEFAULT_SEED, preset: str = "dem
         out.mkdir(parents=True)
     except FileExistsError as error:
         raise Misconfigured(f"The folder {out} exists already.", remedy="Name a new one.") from error
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         trained = _train(chosen, seed, progress)
     manifest = _manifest(trained, chosen, preset, seed)
     _write_weights(out, trained)
@@ -103,6 +104,17 @@ def build_demo_bundle(out: Path, *, seed: int = DEFAULT_SEED, preset: str = "dem
     (out / CARD).write_text(model_card(manifest, chosen, evaluation, out_of_fold))
     write_manifest(out, _with_figures(manifest, evaluation, out_of_fold))
     return evaluation
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: sums are then always added in one order, and the same seed gives the same weights."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 # -- cohorts -------------------------------------------------------------------------------------------
