@@ -61,7 +61,6 @@ class DemoOutcome:
     cases: tuple[DemoCase, ...]
     refused_stores: int
     """How many stores the mini PACS refused on purpose."""
-    kept: bool
 
     @property
     def complete(self) -> bool:
@@ -77,7 +76,7 @@ def run_demo(keep: Path | None, *, fail_rate: float, progress: Progress) -> Demo
     Parameters
     ----------
     keep
-        Folder in which everything stays; None takes a temporary one, of which the reports stay.
+        New folder in which everything is left; None makes one among the temporary files.
     fail_rate
         Share of stores that the mini PACS refuses as out of resources, in [0, 1).
 
@@ -99,7 +98,7 @@ def run_demo(keep: Path | None, *, fail_rate: float, progress: Progress) -> Demo
             _wait_until_it_answers(app, progress)
             _send(app, [cine.path for cine in cines], progress)
             _wait_until_settled(app, len(cines), progress)
-        outcome = _outcome(app, folder, cines, pacs, kept=keep is not None)
+        outcome = _outcome(app, folder, cines, pacs)
         app.close()
     return outcome
 
@@ -234,7 +233,7 @@ def _report_of(app: App, job_key: str) -> Path:
     return app.settings.reports_dir / f"{job_key[:16]}.html"
 
 
-def _outcome(app: App, folder: Path, cines: Sequence[_Sent], pacs: MiniPacs, *, kept: bool) -> DemoOutcome:
+def _outcome(app: App, folder: Path, cines: Sequence[_Sent], pacs: MiniPacs) -> DemoOutcome:
     words = {read_instance(cine.path).sop_instance_uid: cine.words for cine in cines}
     stored = {read_instance(path).sop_instance_uid: path for path in pacs.received()}
     cases = []
@@ -248,4 +247,4 @@ def _outcome(app: App, folder: Path, cines: Sequence[_Sent], pacs: MiniPacs, *, 
                 in_pacs=tuple(stored[d.sop_instance_uid] for d in case.deliveries if d.sop_instance_uid in stored),
             )
         )
-    return DemoOutcome(folder=folder, cases=tuple(cases), refused_stores=pacs.refused, kept=kept)
+    return DemoOutcome(folder=folder, cases=tuple(cases), refused_stores=pacs.refused)

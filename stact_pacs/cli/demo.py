@@ -15,7 +15,10 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep everything in this folder; it must not exist.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Leave everything in this folder, which must not exist; default a temporary one."
+        ),
     ] = None,
     fail_rate: Annotated[
         float, typer.Option(min=0, max=0.95, help="Share of stores that the mini PACS refuses, to see the retries.")
