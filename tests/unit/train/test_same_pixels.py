@@ -1,6 +1,5 @@
 """Trainer and service prepare the same cine in the same way, to the bit."""
 
-
 import numpy as np
 import pytest
 
