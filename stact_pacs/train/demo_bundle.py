@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from stact_pacs import __version__
@@ -31,6 +30,7 @@ from stact_pacs.networks.member import Member
 from stact_pacs.pipeline.load import Networks
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.pipeline.selftest import golden_check
+from stact_pacs.train.bundle_parts import write_weights_file
 from stact_pacs.train.calibration import calibrated, fit_calibration
 from stact_pacs.train.card import STATEMENT, model_card
 from stact_pacs.train.cases import PhantomCase, draw_case
@@ -234,13 +234,7 @@ def _write_weights(out: Path, trained: _Trained) -> None:
     files = {SEGMENTER: trained.segmenter, TRUNK: trained.trunk}
     files |= {member_file(number): member for number, member in enumerate(trained.members, start=1)}
     for file_name, network in files.items():
-        tensors = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
-        (out / file_name).write_bytes(save(tensors))
-
-
-def _stored(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the tensor as the file holds it: half the digits for half the size; scoring computes in float32 again."""
-    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        write_weights_file(out / file_name, network.state_dict(), half=True)
 
 
 def _answers(preset: Preset, seed: int, scorer: Scorer, progress: Progress) -> Iterator[Answer]:
