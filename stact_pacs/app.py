@@ -16,7 +16,8 @@ from stact_pacs.bundle import Bundle, read_bundle
 from stact_pacs.domain import CaseResult, Job, ObjectKind, PredecessorObjects
 from stact_pacs.errors import NotFound, Transient
 from stact_pacs.log import get_logger
-from stact_pacs.settings import Settings, read_secret
+from stact_pacs.settings.loading import read_secret
+from stact_pacs.settings.whole import Settings
 from stact_pacs.shipped import shipped
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords

@@ -16,7 +16,7 @@ from pathlib import Path
 from stact_pacs.app import App
 from stact_pacs.domain import Problem
 from stact_pacs.errors import StactError
-from stact_pacs.settings import problems as settings_problems
+from stact_pacs.settings.whole import problems as settings_problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

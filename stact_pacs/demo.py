@@ -29,7 +29,8 @@ from stact_pacs.deliver.outcomes import Accepted
 from stact_pacs.domain import CaseRecord, DeliveryState, JobState
 from stact_pacs.errors import Defect, DestinationUnavailable, Misconfigured
 from stact_pacs.installation import make_installation
-from stact_pacs.settings import Destination, load
+from stact_pacs.settings.delivering import Destination
+from stact_pacs.settings.loading import load
 from stact_pacs.train.phantom_dicom import write_phantom_dicom
 
 Progress = Callable[[str, int, int], None]

@@ -22,7 +22,8 @@ from stact_pacs.results.build import build_objects
 from stact_pacs.series.completeness import is_quiet
 from stact_pacs.series.eligibility import refusal
 from stact_pacs.series.grouping import cines_of
-from stact_pacs.settings import Eligibility, Results
+from stact_pacs.settings.delivering import Results
+from stact_pacs.settings.scoring import Eligibility
 from stact_pacs.store.series import SeriesRecords
 
 Progress = Callable[[str, int, int], None]

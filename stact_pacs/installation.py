@@ -4,7 +4,8 @@ from pathlib import Path
 
 from stact_pacs.app import open_database
 from stact_pacs.errors import Misconfigured
-from stact_pacs.settings import DEFAULT_FILE, Settings, load
+from stact_pacs.settings.loading import DEFAULT_FILE, load
+from stact_pacs.settings.whole import Settings
 from stact_pacs.settings_template import example_toml
 from stact_pacs.store.migrate import upgrade
 

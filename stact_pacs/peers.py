@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from stact_pacs.errors import Misconfigured
-from stact_pacs.settings import Destination
+from stact_pacs.settings.delivering import Destination
 
 _PEER = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>\[[^\]]+\]|[^:@]+):(?P<port>\d+)")
 

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from stact_pacs.settings import Destination, Settings
+from stact_pacs.settings.delivering import Destination
+from stact_pacs.settings.whole import Settings
 
 _HEAD = """\
 # Settings of STACT-PACS.

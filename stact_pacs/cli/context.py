@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from stact_pacs import app as application
-from stact_pacs import log, settings
+from stact_pacs import log
+from stact_pacs.settings import loading
+from stact_pacs.settings.whole import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -16,21 +18,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def settings_path(ctx: typer.Context) -> Path:
     """Return which settings file this call uses."""
     given: Path | None = ctx.find_root().obj
-    return settings.settings_file(given)
+    return loading.settings_file(given)
 
 
-def load_settings(
-    ctx: typer.Context, *, optional: bool = False, overrides: dict[str, Any] | None = None
-) -> settings.Settings:
+def load_settings(ctx: typer.Context, *, optional: bool = False, overrides: dict[str, Any] | None = None) -> Settings:
     """Read the settings of this call and set up logging.
 
     With `optional`, defaults apply when no file was named and the default one is not there.
     """
     file = settings_path(ctx)
-    if optional and file == settings.DEFAULT_FILE and not file.exists():
-        loaded = settings.build(overrides or {}, base=Path.cwd())
+    if optional and file == loading.DEFAULT_FILE and not file.exists():
+        loaded = loading.build(overrides or {}, base=Path.cwd())
     else:
-        loaded = settings.load(file, overrides)
+        loaded = loading.load(file, overrides)
     log.configure(loaded.log.level, json_lines=loaded.log.json_lines)
     return loaded
 

@@ -25,7 +25,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from stact_pacs import __version__
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
-from stact_pacs.settings import Destination
+from stact_pacs.settings.delivering import Destination
 
 MAX_CONTEXTS = 128
 """Presentation context IDs are the odd numbers from 1 to 255 (PS3.8 9.3.2.2)."""

@@ -15,7 +15,7 @@ from stact_pacs.deliver.outcomes import SUCCESS, RefusedForGood, SendOutcome, Tr
 from stact_pacs.deliver.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, read_part10
 from stact_pacs.domain import ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Reason, Refused
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 
 RESULT_SOP_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation Storage

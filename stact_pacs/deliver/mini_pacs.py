@@ -15,7 +15,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time from a table
 
 from stact_pacs.errors import Misconfigured
-from stact_pacs.settings import Destination
+from stact_pacs.settings.delivering import Destination
 
 _HOST = "127.0.0.1"
 _SUCCESS, _OUT_OF_RESOURCES = 0x0000, 0xA700  # PS3.4 B.2.3

@@ -18,7 +18,7 @@ from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, T
 from stact_pacs.domain import Delivery, ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.log import bound, get_logger
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 
 log = get_logger()
 

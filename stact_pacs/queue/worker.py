@@ -11,7 +11,7 @@ from stact_pacs.domain import CaseResult, Job, JobState, ObjectKind
 from stact_pacs.errors import DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.log import bound, get_logger
 from stact_pacs.queue.retry import Drop, Fail, RetryLater, decide, describe
-from stact_pacs.settings import Compute
+from stact_pacs.settings.scoring import Compute
 
 log = get_logger()
 

@@ -16,7 +16,7 @@ from stact_pacs.receive.negotiation import Request
 from stact_pacs.receive.pdu import Pdu, PduReader, PduType, presentation_data_values
 from stact_pacs.receive.status import ABORT_UNEXPECTED_PDU, LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, Rejection
 from stact_pacs.receive.wire import Wire
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 
 log = get_logger()
 

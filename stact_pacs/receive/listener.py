@@ -12,7 +12,7 @@ from stact_pacs.receive.association import Association
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.slots import Slots
 from stact_pacs.receive.wire import Wire
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 
 log = get_logger()
 

@@ -33,7 +33,7 @@ from stact_pacs.receive.status import (
     Rejection,
 )
 from stact_pacs.receive.uids import is_uid
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 
 _APPLICATION_CONTEXT = UID("1.2.840.10008.3.1.1.1")
 _MAX_CONTEXTS = 128

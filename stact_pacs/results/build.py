@@ -17,7 +17,7 @@ from stact_pacs.results.header import read_source_header
 from stact_pacs.results.measurement_report import build_report
 from stact_pacs.results.provenance import Provenance
 from stact_pacs.results.segmentation import build_segmentation
-from stact_pacs.settings import Results
+from stact_pacs.settings.delivering import Results
 
 
 def build_objects(

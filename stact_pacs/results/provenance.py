@@ -14,7 +14,7 @@ from stact_pacs import __version__
 from stact_pacs.domain import ModelIdentity, ObjectKind, derived_uid
 from stact_pacs.results import codes, values
 from stact_pacs.results.header import SourceHeader
-from stact_pacs.settings import Results
+from stact_pacs.settings.delivering import Results
 
 PRODUCT = "STACT-PACS"
 """Manufacturer's Model Name of everything we write."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from stact_pacs.cine.syntaxes import DECODERS, SECONDARY_CAPTURE_SOP_CLASSES, ULTRASOUND_SOP_CLASSES
 from stact_pacs.domain import CineSource, Instance
 from stact_pacs.errors import Reason, Refused
-from stact_pacs.settings import Eligibility, Rule
+from stact_pacs.settings.scoring import Eligibility, Rule
 
 
 def refusal(source: CineSource, settings: Eligibility) -> Refused | None:

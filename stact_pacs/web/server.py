@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from stact_pacs.errors import Misconfigured
-from stact_pacs.settings import Web
+from stact_pacs.settings.house import Web
 
 _START_S = 10.0
 _POLL_S = 0.02

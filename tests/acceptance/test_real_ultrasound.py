@@ -17,7 +17,7 @@ import pytest
 
 from stact_pacs import app as application
 from stact_pacs.domain import JobState, ObjectKind
-from stact_pacs.settings import load
+from stact_pacs.settings.loading import load
 from tests.integration.loopback_namespace import require_tools, wait_until
 from tests.integration.orthanc_server import OrthancServer, orthanc
 from tests.real_ultrasound import (

@@ -15,7 +15,7 @@ from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
 from stact_pacs.domain import ObjectKind, ResultObject, derived_uid
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 from tests.integration.loopback_namespace import Namespace, loopback_namespace, require_tools, wait_until
 from tests.integration.orthanc_server import orthanc
 

@@ -15,7 +15,7 @@ from stact_pacs.cine.header import read_instance
 from stact_pacs.domain import JobState, ObjectKind
 from stact_pacs.flow import close_quiet_series
 from stact_pacs.installation import make_installation
-from stact_pacs.settings import load
+from stact_pacs.settings.loading import load
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -24,7 +24,7 @@ from stact_pacs.domain import (
 )
 from stact_pacs.errors import IllegalMove, NotFound
 from stact_pacs.installation import make_installation
-from stact_pacs.settings import load
+from stact_pacs.settings.loading import load
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Command = Callable[..., Result]

@@ -15,7 +15,7 @@ from pynetdicom import AE
 
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 from stact_pacs.store.database import Database
 from stact_pacs.store.instances import InstanceRecords
 from stact_pacs.store.migrate import upgrade

@@ -16,7 +16,7 @@ import pytest
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.installation import make_installation
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 
 pytestmark = pytest.mark.slow
 

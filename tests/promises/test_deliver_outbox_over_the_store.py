@@ -36,7 +36,7 @@ from stact_pacs.domain import (
     SeriesKey,
     derived_uid,
 )
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 from stact_pacs.store.instances import InstanceRecords
@@ -52,7 +52,7 @@ import os, sys, time
 from datetime import UTC, datetime
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.outbox import Outbox
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 

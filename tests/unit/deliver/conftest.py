@@ -18,7 +18,7 @@ from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.domain import Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
 from stact_pacs.errors import LeaseLost
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"

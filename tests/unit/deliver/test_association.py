@@ -16,7 +16,7 @@ import pytest
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 from tests.unit.deliver.peer_words import C_ECHO_RSP, RELEASE_RQ, accepted, p_data, response
 
 ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])

@@ -12,7 +12,7 @@ from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
 from stact_pacs.deliver.part10 import read_part10
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Misconfigured
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 
 REJECTED_FOR_GOOD = bytes([3, 0, 0, 0, 0, 4, 0, 1, 1, 3])
 REJECTED_FOR_NOW = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 1])

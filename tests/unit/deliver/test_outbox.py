@@ -14,7 +14,7 @@ from stact_pacs.deliver.outbox import MOST_PER_PASS, Outbox
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
 from stact_pacs.domain import DeliveryState, ResultObject
 from stact_pacs.errors import DatabaseUnavailable, DeliveryRefused, DestinationUnavailable
-from stact_pacs.settings import Deliver, Destination
+from stact_pacs.settings.delivering import Deliver, Destination
 
 ACCEPTED = Accepted(status=0, text="C-STORE status 0x0000: stored")
 PACS = Destination(name="pacs", host="127.0.0.1", port=104, ae_title="PACS")

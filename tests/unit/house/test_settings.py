@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from stact_pacs.errors import Misconfigured
-from stact_pacs.settings import Settings, build, load, problems, read_secret, settings_file
+from stact_pacs.settings.loading import build, load, read_secret, settings_file
+from stact_pacs.settings.whole import Settings, problems
 from stact_pacs.settings_template import example_toml
 
 DESTINATION = {"name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}

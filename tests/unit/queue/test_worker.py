@@ -11,7 +11,7 @@ import pytest
 from stact_pacs.domain import CaseResult, CineSource, Instance, Job, JobState, ObjectKind, Outcome, SeriesKey
 from stact_pacs.errors import BundleInvalid, DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.queue.worker import Worker
-from stact_pacs.settings import Compute
+from stact_pacs.settings.scoring import Compute
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DESTINATIONS = {"pacs": (ObjectKind.SR,)}

@@ -9,7 +9,7 @@ import pytest
 
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 from tests.unit.receive.wire_words import MemoryStore, Peer, association_request
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from stact_pacs.errors import Misconfigured
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 from tests.unit.receive import wire_words as words
 
 RELEASE_REQUEST = b"\x05\x00\x00\x00\x00\x04\x00\x00\x00\x00"

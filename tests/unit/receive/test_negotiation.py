@@ -10,7 +10,7 @@ from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_S
 from stact_pacs.receive import negotiation, status
 from stact_pacs.receive.endings import ViolationError
 from stact_pacs.receive.negotiation import Request, decode_request
-from stact_pacs.settings import Receive
+from stact_pacs.settings.receiving import Receive
 from tests.unit.receive import wire_words as words
 
 SETTINGS = Receive(calling_ae_titles=("MODALITY",))

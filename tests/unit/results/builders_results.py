@@ -30,7 +30,7 @@ from stact_pacs.domain import (
 )
 from stact_pacs.errors import Reason
 from stact_pacs.results import build_objects
-from stact_pacs.settings import Results
+from stact_pacs.settings.delivering import Results
 
 STARTED_AT = datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC)
 CALIBRATION = Calibration(row_spacing_mm=0.0838, column_spacing_mm=0.0912)

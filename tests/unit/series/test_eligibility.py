@@ -5,7 +5,7 @@ import pytest
 from stact_pacs.domain import CineSource
 from stact_pacs.errors import Reason
 from stact_pacs.series.eligibility import refusal
-from stact_pacs.settings import Eligibility, Rule
+from stact_pacs.settings.scoring import Eligibility, Rule
 
 DEFAULT = Eligibility()
 US_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from stact_pacs.errors import Misconfigured
-from stact_pacs.settings import Web
+from stact_pacs.settings.house import Web
 from stact_pacs.web.server import WebServer
 
 
