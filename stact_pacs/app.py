@@ -7,18 +7,23 @@ loads torch, and the worker's never opens a port.
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stact_pacs.bundle import Bundle, read_bundle
-from stact_pacs.domain import CaseResult, Job, ObjectKind, PredecessorObjects
-from stact_pacs.errors import NotFound, Transient
+from stact_pacs.domain import CaseResult, Job, ObjectKind, PredecessorObjects, Uptime
+from stact_pacs.errors import Misconfigured, NotFound, Transient
 from stact_pacs.log import get_logger
+from stact_pacs.settings.delivering import Destination
 from stact_pacs.settings.loading import read_secret
+from stact_pacs.settings.receiving import Peer
 from stact_pacs.settings.whole import Settings
 from stact_pacs.shipped import shipped
+from stact_pacs.store.commitments import CommitmentRecords
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 from stact_pacs.store.instances import InstanceRecords
@@ -27,22 +32,36 @@ from stact_pacs.store.migrate import require_current
 from stact_pacs.store.series import SeriesRecords
 
 if TYPE_CHECKING:
+    from stact_pacs.cine.decode_process import DecodeProcess
+    from stact_pacs.deliver.commitment_report import CommitmentReporter
+    from stact_pacs.deliver.find import Sources
     from stact_pacs.deliver.outbox import Outbox
     from stact_pacs.flow import Desk
     from stact_pacs.queue.worker import Worker
+    from stact_pacs.receive.commitment import Commitments
     from stact_pacs.receive.inbox import Inbox
     from stact_pacs.receive.listener import Listener
     from stact_pacs.web.server import WebServer
 
 log = get_logger()
 
+_DAY_S = 86_400
 _DRAIN_S = 10
 """How long work in hand may take to finish when a role stops; what is not done by then is done again later."""
+
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Linux makes a new one at every start of the machine; all of its containers see the same."""
 
 
 def utc_now() -> datetime:
     """Return the time: the only clock that the product reads."""
     return datetime.now(UTC)
+
+
+def uptime() -> Uptime:
+    """Return the reading of the clock that nobody can set."""
+    return Uptime(boot_id=_BOOT_ID.read_text(encoding="ascii").strip(), seconds=time.monotonic())
 
 
 def owner() -> str:
@@ -95,11 +114,21 @@ class App:
     def deliveries(self) -> DeliveryRecords:
         return DeliveryRecords(self.database)
 
+    @cached_property
+    def commitments(self) -> CommitmentRecords:
+        return CommitmentRecords(self.database)
+
     # -- model -----------------------------------------------------------------------------------------
 
     @cached_property
     def bundle(self) -> Bundle:
         return read_bundle((self.settings.models.folder or shipped("models")) / self.settings.models.active)
+
+    @cached_property
+    def decoder(self) -> "DecodeProcess":
+        from stact_pacs.cine.decode_process import DecodeProcess
+
+        return DecodeProcess(self.settings.decoding)
 
     @cached_property
     def desk(self) -> "Desk":
@@ -108,6 +137,7 @@ class App:
 
         compute = self.settings.compute
         return Desk(
+            decoder=self.decoder,
             scorer=Scorer(
                 self.bundle, device=compute.device, batch_frames=compute.batch_frames, threads=compute.threads
             ),
@@ -123,13 +153,19 @@ class App:
         from stact_pacs.receive.inbox import Inbox
 
         storage = self.settings.storage
-        return Inbox(storage.data_dir / "inbox", self.instances, reserve_mb=storage.reserve_mb, now=utc_now)
+        return Inbox(self.settings.inbox_dir, self.instances, reserve_mb=storage.reserve_mb, now=utc_now)
 
     @cached_property
     def listener(self) -> "Listener":
         from stact_pacs.receive.listener import Listener
 
-        return Listener(self.settings.receive, self.inbox)
+        return Listener(self.settings.receive, self.inbox, self.commitment_requests)
+
+    @cached_property
+    def commitment_requests(self) -> "Commitments":
+        from stact_pacs.receive.commitment import Commitments
+
+        return Commitments(self.commitments, may_ask=self._requestors, now=utc_now)
 
     @cached_property
     def worker(self) -> "Worker":
@@ -149,6 +185,22 @@ class App:
         return Outbox(self.deliveries, sender, self.settings.destinations, deliver, owner=owner())
 
     @cached_property
+    def sources(self) -> "Sources":
+        from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES
+        from stact_pacs.deliver.find import Sources
+
+        deliver = self.settings.deliver
+        archives = {
+            source.calling_ae_title: Destination(
+                name="source", ae_title=source.ae_title, host=source.host, port=source.port
+            )
+            for source in self.settings.series.sources
+        }
+        return Sources(
+            archives, SUPPORTED_SOP_CLASSES, calling=self.settings.receive.ae_title, timeout_s=deliver.timeout_s
+        )
+
+    @cached_property
     def web(self) -> "WebServer":
         from stact_pacs.web.app import LOCAL_HOSTS, create_app
         from stact_pacs.web.ports import Records
@@ -158,6 +210,27 @@ class App:
         hosts = sorted({*LOCAL_HOSTS, self.settings.web.host})
         pages = create_app(records, self.settings.reports_dir, allowed_hosts=hosts, clock=utc_now)
         return WebServer(pages, self.settings.web)
+
+    @cached_property
+    def commitment_reporter(self) -> "CommitmentReporter":
+        from stact_pacs.deliver.commitment_report import CommitmentReporter, Requestor
+
+        receive = self.settings.receive
+        requestors = {
+            ae_title: Requestor(
+                address=Destination(
+                    name="requestor", ae_title=ae_title, host=peer.commitment_host, port=peer.commitment_port
+                ),
+                calls_us=peer.called_ae_title or receive.ae_title,
+            )
+            for ae_title, peer in self._requestors.items()
+        }
+        return CommitmentReporter(self.commitments, requestors, self.settings.deliver, clock=utc_now)
+
+    @property
+    def _requestors(self) -> dict[str, Peer]:
+        """The senders that may ask for storage commitment, because there is an address to report to."""
+        return {peer.ae_title.strip(): peer for peer in self.settings.receive.peers if peer.commitment_host}
 
     @property
     def owed_kinds(self) -> dict[str, tuple[ObjectKind, ...]]:
@@ -196,9 +269,11 @@ class App:
         require_current(self.database)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database and the decoding process."""
         if "database" in self.__dict__:
             self.database.close()
+        if "decoder" in self.__dict__:
+            self.decoder.close()
 
 
 # -- the roles of `serve`: each runs in a process of its own until `stop` is set ---------------------------
@@ -206,12 +281,35 @@ class App:
 
 def run_receive(app: App, stop: threading.Event) -> None:
     """Listen until told to stop; associations in progress may finish."""
+    from stact_pacs.queue.timers import Timers
+    from stact_pacs.receive.commitment_check import verify_requested
     from stact_pacs.receive.reconcile import reconcile
 
     reconcile(app.inbox)  # before the first association: what a crash left is put in order
+    timers = Timers(app.settings.compute.poll_s)
+    timers.every(
+        "verify storage commitment", lambda: verify_requested(app.commitments, now=utc_now, stopping=stop.is_set)
+    )
     app.listener.start()
-    stop.wait()
+    timers.start()
+    tell_of_certificates(app)
+    while not stop.wait(_DAY_S):
+        tell_of_certificates(app)
     app.listener.stop(timeout_s=_DRAIN_S)
+    timers.stop()
+
+
+def tell_of_certificates(app: App) -> None:
+    """Log which certificates of the listener end soon; from 30 days before on, `run_receive` does so every day."""
+    from stact_pacs.tls import expiry_problems
+
+    if app.settings.receive.tls is None:
+        return
+    try:
+        for problem in expiry_problems(app.settings.receive.tls, utc_now()):
+            log.warning(problem.text, action="certificate_ends", path=problem.where, remedy=problem.remedy)
+    except Misconfigured as error:  # the listener goes on with what it has read, until it is started again
+        log.warning(error.text, action="certificate_not_readable", remedy=error.remedy)
 
 
 def run_work(app: App, stop: threading.Event) -> None:
@@ -222,11 +320,14 @@ def run_work(app: App, stop: threading.Event) -> None:
     def close_series() -> None:
         close_quiet_series(
             app.series,
-            quiet_period_s=app.settings.series.quiet_period_s,
+            app.settings.series,
+            missing=app.sources.missing,
             bundle_digest=app.bundle.identity.sha256,
+            uptime=uptime(),
             now=utc_now(),
         )
 
+    app.decoder.faults()  # the process is started, and says what it cannot be trusted with
     app.desk.scorer  # noqa: B018 - the model is loaded, and refused if it is not sound, before the first job
     timers = Timers(app.settings.compute.poll_s)
     timers.every("close quiet series", close_series)
@@ -235,13 +336,18 @@ def run_work(app: App, stop: threading.Event) -> None:
     stop.wait()
     app.worker.stop(timeout_s=_DRAIN_S)
     timers.stop()
+    app.sources.close()
 
 
 def run_deliver(app: App, stop: threading.Event) -> None:
     """Send what is owed, and keep the pages on disk as new as the records."""
+    from stact_pacs.queue.timers import Timers
     from stact_pacs.reports import ReportWriter
 
     reports = ReportWriter(app.jobs, app.settings.reports_dir)
+    timers = Timers(app.settings.compute.poll_s)  # a modality that is switched off must not hold up the results
+    timers.every("report storage commitment", lambda: app.commitment_reporter.report_due(stopping=stop.is_set))
+    timers.start()
     while not stop.is_set():
         sent = 0
         try:
@@ -251,6 +357,7 @@ def run_deliver(app: App, stop: threading.Event) -> None:
             log.warning("delivery waits", action="delivery_waits", error=str(error))
         if not sent:
             stop.wait(app.settings.compute.poll_s)
+    timers.stop()
 
 
 def run_web(app: App, stop: threading.Event) -> None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stact_pacs.app import App
+from stact_pacs.app import App, utc_now
 from stact_pacs.domain import Problem
 from stact_pacs.errors import StactError
 from stact_pacs.settings.whole import problems as settings_problems
+from stact_pacs.tls import expiry_problems, server_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,17 @@ def _can_bind(host: str, port: int) -> bool:
     return True
 
 
+def check_tls(app: App) -> Checked:
+    """Ask whether the files of TLS can be used, and how long their certificates are good for."""
+    tls = app.settings.receive.tls
+    if tls is None:
+        return Checked(name="tls", problems=(), summary="off: the DICOM port is plain")
+    problems = _problems_of("receive.tls", lambda: server_context(tls))
+    if not problems:
+        problems = tuple(expiry_problems(tls, utc_now()))
+    return Checked(name="tls", problems=problems, summary="on, the certificates are good for a month at least")
+
+
 def check_bundle(app: App) -> Checked:
     """Compare every file of the active bundle with its digest."""
     problems = _problems_of("models.active", lambda: app.bundle)
@@ -137,11 +149,11 @@ def check_golden(app: App) -> Checked:
 
 
 def check_decoders(app: App) -> Checked:
-    """Decode one known vector per transfer syntax."""
-    from stact_pacs.cine.known_answers import decoder_known_answers
-
-    remedy = "Install the package again; until then images in this transfer syntax are not scored rightly."
-    problems = tuple(Problem(where="decoders", text=text, remedy=remedy) for text in decoder_known_answers())
+    """Let the decoding process decode the known vectors of every transfer syntax."""
+    faults: dict[str, str] = {}
+    problems = _problems_of("decoders", lambda: faults.update(app.decoder.faults()))
+    remedy = "Install the package again; until then images in this transfer syntax are refused."
+    problems += tuple(Problem(where="decoders", text=text, remedy=remedy) for text in faults.values())
     return Checked(name="decoders", problems=problems, summary="every transfer syntax decodes its known answer")
 
 
@@ -168,5 +180,5 @@ def _problems_of(where: str, act: Callable[[], object], *, fatal: bool = True) -
     return ()
 
 
-_QUICK = (check_settings, check_folders, check_database, check_port, check_bundle)
+_QUICK = (check_settings, check_folders, check_database, check_port, check_tls, check_bundle)
 _SLOW = (check_golden, check_decoders, check_peers)

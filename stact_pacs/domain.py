@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,8 @@ class Instance:
     samples_per_pixel: int = 0
     photometric_interpretation: str = ""
     instance_number: int = 0
+    number_of_series_related_instances: int = 0
+    """How many instances the sender says that the series has (0020,1209); 0 when it does not say."""
     body_part_examined: str = ""
     study_description: str = ""
     series_description: str = ""
@@ -105,6 +107,24 @@ class Admission(StrEnum):
 # -- series --------------------------------------------------------------------------------------------
 
 
+class Unknown(StrEnum):
+    """Why it is not known how many instances of a series are missing."""
+
+    CANNOT_SAY = "cannot say"
+    """There is nobody to ask, or the question failed."""
+    NOT_YET = "not yet"
+    """The question is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uptime:
+    """A reading of a machine's monotonic clock, which nobody can set."""
+
+    boot_id: str
+    """Readings can be compared when they are of the same boot of the same machine."""
+    seconds: float
+
+
 class SeriesState(StrEnum):
     """Where a series is."""
 
@@ -116,11 +136,16 @@ class SeriesState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSeries:
-    """A series that is still waiting for its quiet period to pass."""
+    """A series that may still grow."""
 
+    id: int
     key: SeriesKey
     revision: int
     """1 for the first; a late instance makes the next."""
+    activity: int
+    """Counts what happens to it: an instance came, or came again, or an association that sent into it ended."""
+    held: bool
+    """An association that has sent into it is open."""
     last_instance_at: datetime
     instances: tuple[Instance, ...]
 
@@ -438,6 +463,101 @@ class Delivery:
     owed_since: datetime
     lease_token: int
     object: ResultObject
+
+
+# -- storage commitment (PS3.4 Annex J) ------------------------------------------------------------------
+
+
+class CommitmentState(StrEnum):
+    """Where a storage commitment request is."""
+
+    REQUESTED = "REQUESTED"
+    """On record; the files are still to be compared with the records."""
+    VERIFIED = "VERIFIED"
+    """Compared; the report is owed to the requestor when `next_attempt_at` has come."""
+    REPORTED = "REPORTED"
+    """The requestor has taken the report."""
+    FAILED = "FAILED"
+    """The report did not reach the requestor within the horizon. A person must look."""
+
+
+class FailureReason(IntEnum):
+    """Failure Reason (0008,1197): why an instance is not committed (PS3.3 C.14.1.1)."""
+
+    PROCESSING_FAILURE = 0x0110
+    """It is on record, but its file is missing, cannot be read, or is not what was received."""
+    NO_SUCH_OBJECT_INSTANCE = 0x0112
+    """It is not on record."""
+    CLASS_INSTANCE_CONFLICT = 0x0119
+    """It is on record with another SOP class."""
+    DUPLICATE_TRANSACTION_UID = 0x0131
+    """The requestor has used the Transaction UID for other instances before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencedInstance:
+    """An instance as a storage commitment message names it."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentRequest:
+    """A sender asks us to take over the responsibility for instances."""
+
+    calling_ae: str
+    """Who asks, and is told."""
+    transaction_uid: str
+    references: tuple[ReferencedInstance, ...]
+    """In the order of the request; at least one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedCommitment:
+    """A request that is on record and still to be verified, with what is on record of its instances."""
+
+    id: int
+    request: CommitmentRequest
+    transaction_uid_was_used: bool
+    """The requestor has used the Transaction UID for other instances before."""
+    on_record: Mapping[str, Instance]
+    """By SOP Instance UID; those that are not there are not on record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedCommitmentReport:
+    """A verified request whose report is owed to the requestor, claimed by this sender."""
+
+    id: int
+    calling_ae: str
+    """Whom to tell."""
+    transaction_uid: str
+    outcomes: tuple[tuple[ReferencedInstance, FailureReason | None], ...]
+    """Every referenced instance, in the order of the request; None for one that is committed."""
+    requested_at: datetime
+    attempts: int
+    """Attempts begun, this one included."""
+    lease_token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentRecord:
+    """How far one storage commitment request is, for people to read."""
+
+    id: int
+    calling_ae: str
+    transaction_uid: str
+    state: CommitmentState
+    instances: int
+    failed: int
+    """How many of the instances are not committed; 0 until they are verified."""
+    requested_at: datetime
+    attempts: int
+    """Attempts to report."""
+    next_attempt_at: datetime | None
+    detail: str
+    """The last answer or error."""
 
 
 # -- operation -----------------------------------------------------------------------------------------

@@ -4,25 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from stact_pacs.cine.decode import decode_cine
+from stact_pacs.cine.decode_process import DecodeProcess
 from stact_pacs.domain import (
     CaseResult,
     Cine,
     CineSource,
     Findings,
     ModelIdentity,
+    OpenSeries,
     Outcome,
     PredecessorObjects,
+    Unknown,
+    Uptime,
 )
 from stact_pacs.errors import Refused
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.record import result_record
 from stact_pacs.report.pictures import case_pictures
 from stact_pacs.results.build import build_objects
-from stact_pacs.series.completeness import is_quiet
+from stact_pacs.series.completeness import GivenUp, Wait, is_settled, judge
 from stact_pacs.series.eligibility import refusal
 from stact_pacs.series.grouping import cines_of
 from stact_pacs.settings.delivering import Results
+from stact_pacs.settings.receiving import Series
 from stact_pacs.settings.scoring import Eligibility
 from stact_pacs.store.series import SeriesRecords
 
@@ -30,20 +34,39 @@ Progress = Callable[[str, int, int], None]
 """Called as `progress(step, done, total)` while a cine is scored."""
 
 
-def close_quiet_series(series: SeriesRecords, *, quiet_period_s: float, bundle_digest: str, now: datetime) -> int:
-    """Close every series that has been quiet for long enough; return how many jobs that made."""
+Missing = Callable[[OpenSeries], int | Unknown]
+"""Says at once how many instances the source of a series has that are not here, as far as it is known."""
+
+
+def close_quiet_series(
+    series: SeriesRecords, settings: Series, *, missing: Missing, bundle_digest: str, uptime: Uptime, now: datetime
+) -> int:
+    """Close every series that is complete; return how many jobs that made."""
     jobs = 0
-    for candidate in series.open_series():
-        if is_quiet(candidate.last_instance_at, now, quiet_period_s):
-            cines = cines_of(candidate.instances)
-            jobs += len(series.close(candidate, cines, bundle_digest=bundle_digest, now=now))
+    opened = series.open_series()
+    quiet = series.quiet_times(opened, uptime)
+    for candidate in opened:
+        quiet_s = quiet[candidate.id]
+        at_source = missing(candidate) if is_settled(candidate, quiet_s, settings) else Unknown.CANNOT_SAY
+        verdict = judge(candidate, quiet_s=quiet_s, missing_at_source=at_source, settings=settings)
+        if not isinstance(verdict, Wait):
+            made = series.close(
+                candidate,
+                cines_of(candidate.instances),
+                bundle_digest=bundle_digest,
+                now=now,
+                because=verdict.because,
+                incomplete=isinstance(verdict, GivenUp),
+            )
+            jobs += len(made)
     return jobs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """What it takes to score one cine: the model and the settings of the stages on the way."""
+    """What it takes to score one cine: the decoder, the model and the settings of the stages on the way."""
 
+    decoder: DecodeProcess
     scorer: Scorer
     model: ModelIdentity
     eligibility: Eligibility
@@ -86,7 +109,7 @@ def examine(
     try:
         if refused := refusal(source, desk.eligibility):
             raise refused
-        cine = decode_cine(source, refuse_colour_flow=not desk.eligibility.allow_colour_doppler)
+        cine = desk.decoder.decode(source, refuse_colour_flow=not desk.eligibility.allow_colour_doppler)
     except Refused as refused:
         return None, Findings(outcome=Outcome.NOT_SCORED, reason=refused.reason, reason_text=str(refused))
     findings = desk.scorer.score(cine, job_key=job_key, operating_point=desk.results.operating_point, progress=progress)

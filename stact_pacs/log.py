@@ -19,7 +19,7 @@ ALLOWED_FIELDS = frozenset(
         "error", "event", "exit_code", "frames", "job_id", "job_key", "kind", "level", "lease_token", "model",
         "outcome", "path", "pid", "port", "process", "reason", "remedy", "retry_in_s", "revision",
         "series_instance_uid", "sop_class_uid", "sop_instance_uid", "state", "status",
-        "study_instance_uid", "timestamp", "transfer_syntax_uid", "version",
+        "study_instance_uid", "timestamp", "transaction_uid", "transfer_syntax_uid", "version",
     }
 )  # fmt: skip
 """Every field a log line may have; all others are dropped, whatever they hold."""

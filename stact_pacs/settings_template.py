@@ -1,14 +1,13 @@
 """Write a settings file that says what every setting means, made from the settings themselves."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from stact_pacs.settings.delivering import Destination
+from stact_pacs.settings.section import Section
 from stact_pacs.settings.whole import Settings
 
 _HEAD = """\
@@ -18,41 +17,85 @@ _HEAD = """\
 # Relative paths count from the folder of this file. Check the whole with: stact-pacs check
 """
 
-_DESTINATION = """\
+_EXAMPLES = {
+    "receive.peers": """\
+# [[receive.peers]]
+# ae_title = "ULTRASOUND_1"
+# addresses = ["10.1.2.3", "10.1.4.0/24"]
+# certificates = ["ultrasound-1.example.org"]
+""",
+    "receive.tls": """\
+# [receive.tls]
+# certificate_file = "certificate.pem"
+# key_file = "key.pem"
+# ca_file = "ca.pem"
+""",
+    "series.sources": """\
+# [[series.sources]]
+# calling_ae_title = "PACS_SEND"
+# ae_title = "PACS"
+# host = "127.0.0.1"
+# port = 4242
+""",
+    "destinations": """\
 # [[destinations]]
 # name = "pacs"
 # host = "127.0.0.1"
 # port = 4242
 # ae_title = "PACS"
-"""
+""",
+}
+"""What stands in the file for a section that is not there, or not once, unless somebody writes it."""
 
 
 def example_toml() -> str:
     """Return the commented settings file with every default."""
-    return "\n".join([_HEAD, *(_section(name, field) for name, field in Settings.model_fields.items())])
+    sections = [section for name, field in Settings.model_fields.items() for section in _sections(name, field)]
+    return "\n".join([_HEAD, *sections])
 
 
-def _section(name: str, field: FieldInfo) -> str:
-    if name == "destinations":
-        return "\n".join([*_comment(Destination), *_notes(Destination), _DESTINATION])
-    section = field.annotation
-    assert isinstance(section, type)
-    assert issubclass(section, BaseModel)
-    return "\n".join([*_comment(section), f"[{name}]", *_settings(section), ""])
+def entry_toml(header: str, section: Section) -> str:
+    """Return a section as it is written into the file: its header, then every setting that is not the default."""
+    values = section.model_dump(mode="json", exclude_defaults=True)
+    return "\n".join([header, *(f"{name} = {_toml(value)}" for name, value in values.items())])
 
 
-def _comment(section: type[BaseModel]) -> Iterator[str]:
+def _sections(name: str, field: FieldInfo) -> Iterator[str]:
+    """Yield the text of a section, then that of each section inside it."""
+    section = _section_of(field)
+    if name in _EXAMPLES:
+        yield "\n".join([*_comment(section), *_notes(section), _EXAMPLES[name]])
+        return
+    inner = {key for key, value in section.model_fields.items() if _has_its_own_header(f"{name}.{key}", value)}
+    own = {key: value for key, value in section.model_fields.items() if key not in inner}
+    yield "\n".join([*_comment(section), f"[{name}]", *_settings(own), ""])
+    for key, value in section.model_fields.items():
+        if key in inner:
+            yield from _sections(f"{name}.{key}", value)
+
+
+def _has_its_own_header(name: str, field: FieldInfo) -> bool:
+    return name in _EXAMPLES or (isinstance(field.annotation, type) and issubclass(field.annotation, Section))
+
+
+def _section_of(field: FieldInfo) -> type[Section]:
+    """Return the section that a setting is, or holds: a tuple of them, or perhaps none."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section))
+
+
+def _comment(section: type[Section]) -> Iterator[str]:
     for line in (section.__doc__ or "").splitlines():
         yield f"# {line.strip()}"
 
 
-def _settings(section: type[BaseModel]) -> Iterator[str]:
-    for name, field in section.model_fields.items():
+def _settings(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    for name, field in fields.items():
         yield from _described(field.description or "", indent="##")
         yield f"# {name} = {_toml(field.default)}"
 
 
-def _notes(section: type[BaseModel]) -> Iterator[str]:
+def _notes(section: type[Section]) -> Iterator[str]:
     for name, field in section.model_fields.items():
         yield from _described(f"{name}: {field.description}", indent="##")
 
@@ -65,6 +108,6 @@ def _described(text: str, *, indent: str) -> Iterator[str]:
 def _toml(value: Any) -> str:
     if value is None:
         return '"..."  (not set)'
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return json.dumps(list(value))
     return json.dumps(str(value) if isinstance(value, Path) else value)

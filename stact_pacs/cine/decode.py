@@ -1,6 +1,6 @@
 """A cine's instances become its frames: `decode_cine`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,13 @@ from stact_pacs.cine.region import RegionChoice, choose_region
 from stact_pacs.cine.timing import frame_time_ms
 from stact_pacs.domain import Box, Cine, CineSource, FrameRef, Instance
 from stact_pacs.errors import Defect, Reason, Refused
+
+Allocate = Callable[[tuple[int, int, int]], np.ndarray]
+"""Returns a place for luminance, uint8 of the shape (frames, rows, columns)."""
+
+
+def _in_memory(shape: tuple[int, int, int]) -> np.ndarray:
+    return np.empty(shape, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,10 +45,10 @@ class _Part:
             )
 
 
-def decode_cine(source: CineSource, *, refuse_colour_flow: bool = True) -> Cine:
+def decode_cine(source: CineSource, *, refuse_colour_flow: bool = True, allocate: Allocate = _in_memory) -> Cine:
     """Decode the luminance of every frame, and choose the region that is scored.
 
-    One colour frame is held at a time, besides the luminance of the whole cine.
+    One colour frame is held at a time, besides the luminance of the whole cine, which lies where `allocate` says.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def decode_cine(source: CineSource, *, refuse_colour_flow: bool = True) -> Cine:
     _check_equal_geometry(parts)
     choice = _choose_region(parts)
     sampled = sampled_frames(_number_of_frames(parts)) if refuse_colour_flow else frozenset()
-    frames, samples = _decode(parts, choice.box, sampled)
+    frames, samples = _decode(parts, choice.box, sampled, allocate)
     if samples is not None and colour_shares(samples).shows_flow:
         raise Refused(
             Reason.COLOUR_DOPPLER,
@@ -116,14 +123,16 @@ def _choose_region(parts: list[_Part]) -> RegionChoice:
     return RegionChoice(box=Box(x0=0, y0=0, x1=columns, y1=rows), calibration=None, warnings=(text,))
 
 
-def _decode(parts: list[_Part], box: Box, sampled: frozenset[int]) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode(
+    parts: list[_Part], box: Box, sampled: frozenset[int], allocate: Allocate
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the luminance, uint8 (frames, rows, columns), and RGB samples of the region for the colour test.
 
     Samples are taken from the frame indices in `sampled`; they are None when every frame is grey by nature.
     """
     first = parts[0].description
     T = _number_of_frames(parts)
-    luminance = np.empty((T, first.rows, first.columns), dtype=np.uint8)
+    luminance = allocate((T, first.rows, first.columns))
     samples = []
     for index, frame in enumerate(frame for part in parts for frame in part.frames()):
         luminance[index] = frame.luminance

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.cine.reading import integer_of, number_of, number_of_frames_of, read_header, text_of, value_of
+from stact_pacs.cine.reading import Header, integer_of, number_of, number_of_frames_of, read_header, text_of, value_of
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
+from stact_pacs.cine.scan import scan_header, scan_items
 from stact_pacs.domain import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
 
@@ -33,7 +34,7 @@ def read_instance(
         `not_dicom`: it cannot be read as DICOM, or lacks one of the UIDs that make it an instance.
         `not_decodable`: it is deflated.
     """
-    header = read_header(path)
+    header = _header(path)
     dataset = header.dataset
     return Instance(
         series=SeriesKey(
@@ -53,6 +54,7 @@ def read_instance(
         samples_per_pixel=integer_of(dataset, "SamplesPerPixel", 0, low=0, high=65535),
         photometric_interpretation=safe_text(text_of(dataset, "PhotometricInterpretation")),
         instance_number=integer_of(dataset, "InstanceNumber", 0),
+        number_of_series_related_instances=integer_of(dataset, "NumberOfSeriesRelatedInstances", 0, low=0),
         body_part_examined=safe_text(text_of(dataset, "BodyPartExamined")),
         study_description=safe_text(text_of(dataset, "StudyDescription")),
         series_description=safe_text(text_of(dataset, "SeriesDescription")),
@@ -65,19 +67,31 @@ def read_instance(
     )
 
 
+def _header(path: Path) -> Header:
+    try:
+        scanned = scan_header(path)
+    except OSError:
+        scanned = None  # what cannot be opened is told by `read_header`
+    return scanned or read_header(path)
+
+
 def safe_text(value: str, max_characters: int = _MAX_TEXT_CHARACTERS) -> str:
     """Return text that is safe to store and to show: one line, no control or bidirectional characters, not too long.
 
     >>> safe_text("Thyroid\\u202e\\x1b[31m  left\\n")
     'Thyroid[31m left'
     """
-    visible = "".join(" " if c.isspace() else c for c in value if c.isspace() or unicodedata.category(c)[0] != "C")
+    visible = value
+    if not (value.isascii() and value.isprintable()):
+        visible = "".join(" " if c.isspace() else c for c in value if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(visible.split())[:max_characters].rstrip()
 
 
 def ultrasound_regions(dataset: Dataset) -> tuple[UltrasoundRegion, ...]:
     """Return the items of Sequence of Ultrasound Regions (0018,6011); one that lacks its location is left out."""
-    items = value_of(dataset, "SequenceOfUltrasoundRegions")
+    items = scan_items(dataset, "SequenceOfUltrasoundRegions")
+    if items is None:
+        items = value_of(dataset, "SequenceOfUltrasoundRegions")
     if items is None or isinstance(items, (bytes, str)) or not hasattr(items, "__iter__"):
         return ()
     regions = (_region(item) for item in list(items)[:_MAX_REGIONS])

@@ -9,6 +9,7 @@ import typer
 from stact_pacs import __version__
 from stact_pacs.cli import (
     cohort,
+    commitments,
     database,
     deliveries,
     demo,
@@ -58,8 +59,10 @@ setup.add_to(app)
 serve.add_to(app)
 process.add_to(app)
 peers.add_to(app)
+app.add_typer(peers.app, name="peers")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(commitments.app, name="commitments")
 app.add_typer(database.app, name="db")
 report.add_to(app)
 app.add_typer(models.app, name="models")

@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from stact_pacs.cli.context import AsJson, load_settings
-from stact_pacs.cli.output import Exit, console, print_fields, print_json, print_rows, progress_bars
+from stact_pacs.cli.output import Exit, console, print_fields, print_json, print_rows
 from stact_pacs.shipped import shipped
 
 app = typer.Typer(help="See and verify model bundles.", no_args_is_help=True)
@@ -57,16 +57,3 @@ def verify(ctx: typer.Context, name: Name) -> None:
     if faults:
         raise typer.Exit(Exit.REFUSED)
     console.print(f"[green]✓[/] {escape(name)}: every file is as its manifest says, and the golden answer is given.")
-
-
-@app.command("build-demo")
-def build_demo(
-    out: Annotated[Path, typer.Option(help="Folder for the bundle; must not exist.")],
-    seed: Annotated[int, typer.Option(help="The shipped bundle has the default seed.")] = 20260101,
-) -> None:
-    """Train the demo bundle again, on synthetic phantoms: segmenter, trunk, five fold members, calibration, card."""
-    from stact_pacs.train.demo_bundle import build_demo_bundle
-
-    with progress_bars() as progress:
-        build_demo_bundle(out, seed=seed, progress=progress)
-    console.print(f"Built {escape(str(out))}.", soft_wrap=True)

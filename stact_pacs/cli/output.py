@@ -21,6 +21,8 @@ from stact_pacs.errors import BundleInvalid, Misconfigured, Refused, SchemaMisma
 
 _PLAIN_LINE_EVERY_S = 10.0
 """Least time between two plain progress lines of one step."""
+_PLAIN_NOTE_EVERY_S = 60.0
+"""Least time between two plain notes."""
 
 console = Console()
 error_console = Console(stderr=True)
@@ -108,6 +110,7 @@ class PlainProgress:
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[int, float]] = {}
+        self._noted_s = time.monotonic()
 
     def __call__(self, step: str, done: int, total: int) -> None:
         told, at_s = self._told.get(step, (-1, 0.0))
@@ -117,6 +120,12 @@ class PlainProgress:
         self._told[step] = done, now_s
         print(f"{step}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201 - this is the printer
 
+    def note(self, text: str) -> None:
+        """Print a line on what is at work, once a minute at most."""
+        if text and time.monotonic() - self._noted_s >= _PLAIN_NOTE_EVERY_S:
+            self._noted_s = time.monotonic()
+            print(f"  {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the printer
+
 
 class BarProgress:
     """Progress as one rich bar per step."""
@@ -124,11 +133,19 @@ class BarProgress:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, Any] = {}
+        self._latest: Any = None
 
     def __call__(self, step: str, done: int, total: int) -> None:
         if step not in self._tasks:
-            self._tasks[step] = self._bars.add_task(step, total=total)
-        self._bars.update(self._tasks[step], completed=done, total=total)
+            self.note("")
+            self._tasks[step] = self._bars.add_task(step, total=total, note="")
+        self._latest = self._tasks[step]
+        self._bars.update(self._latest, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """Say beside the latest bar what is at work."""
+        if self._latest is not None:
+            self._bars.update(self._latest, note=escape(text))
 
 
 class progress_bars:  # noqa: N801 - used as a context manager, like a function
@@ -140,8 +157,10 @@ class progress_bars:  # noqa: N801 - used as a context manager, like a function
     def __init__(self, *, transient: bool = False) -> None:
         self._bars: AbstractContextManager[Progress | None] = nullcontext(None)
         if error_console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=error_console, transient=transient)
+            counted = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bars = Progress(
+                *counted, TextColumn("{task.fields[note]}"), console=error_console, transient=transient
+            )
 
     def __enter__(self) -> BarProgress | PlainProgress:
         bars = self._bars.__enter__()

@@ -18,6 +18,13 @@ ALL = "all"
 """Every recipe that the cohort can feed."""
 
 
+class ExecutorName(StrEnum):
+    """Where the stages are computed."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class PresetName(StrEnum):
     """How large the networks are, and how long they are trained."""
 
@@ -47,8 +54,13 @@ def train(
     seed: Annotated[int, typer.Option(help="Same data, same seed, same run.")] = 20260101,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN.")] = False,
     controls: Annotated[bool, typer.Option("--controls", help="Also the negative controls of STACT-Time.")] = False,
-    device: Device = "cpu",
-    processes: Annotated[int, typer.Option(min=0, help="Stages at the same time; 0: one for each core.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda (folds go to all GPUs in turn), cuda:N, or auto.")] = "cpu",
+    executor: Annotated[
+        ExecutorName, typer.Option(help="Processes of this machine, or Ray (RAY_ADDRESS names a cluster).")
+    ] = ExecutorName.LOCAL,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Stages at the same time; 0: one for each core, or one on each GPU.")
+    ] = 0,
     trunk_weights: Annotated[
         Path | None,
         typer.Option(
@@ -58,6 +70,12 @@ def train(
     ] = None,
     segmenter_weights: Annotated[
         Path | None, typer.Option(exists=True, help="Safetensors that the segmenter is fine-tuned from.")
+    ] = None,
+    mobilenet_weights: Annotated[
+        Path | None, typer.Option(exists=True, help="Weights that MobileNet v2 starts from, such as torchvision's.")
+    ] = None,
+    shufflenet_weights: Annotated[
+        Path | None, typer.Option(exists=True, help="Weights that ShuffleNet v2 starts from, such as torchvision's.")
     ] = None,
     status: Annotated[
         Path | None, typer.Option(metavar="RUN", exists=True, help="Say how far a run is; trains nothing.")
@@ -72,6 +90,7 @@ def train(
         return
     if data is None or out is None:
         raise typer.BadParameter("DATA and --out are needed, or --status RUN")
+    from stact_pacs.networks.design import ImageEncoder
     from stact_pacs.train.data import open_cohort
     from stact_pacs.train.recipes import recipe_named
     from stact_pacs.train.run import fitting_recipes, run
@@ -80,6 +99,7 @@ def train(
     names = recipe or ["stact-time"]
     with open_cohort(data) as cohort:
         wanted = fitting_recipes(cohort.records) if ALL in names else tuple(recipe_named(name) for name in names)
+    given = {ImageEncoder.MOBILENET_V2: mobilenet_weights, ImageEncoder.SHUFFLENET_V2: shufflenet_weights}
     with progress_bars() as progress:
         run(
             data,
@@ -91,10 +111,13 @@ def train(
             resume=resume,
             controls=controls,
             device=device,
+            executor=executor.value,
             processes=processes,
             trunk_weights=trunk_weights,
             segmenter_weights=segmenter_weights,
+            backbone_weights={name: path for name, path in given.items() if path is not None},
             progress=progress,
+            note=progress.note,
         )
     console.print(f"Done. Next: stact-pacs tables {escape(str(out))}", soft_wrap=True)
 
@@ -137,16 +160,23 @@ def export(
     data: Annotated[
         Path | None, typer.Option(metavar="DATA", exists=True, help="The run's cohort, if it has moved.")
     ] = None,
+    evaluate_on: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", exists=True, help="Unseen cohort; its figures go into card and manifest."),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Weights with half the digits, in half the size.")] = False,
     device: Device = "auto",
 ) -> None:
     """Make a bundle of a run that the service can load: fold members, segmenter, calibration, card, golden checks."""
+    from stact_pacs.train.export import Options
     from stact_pacs.train.export import export as export_run
 
     folder = out or load_settings(ctx, optional=True).models.folder
     if folder is None:
         raise Misconfigured("There is no models folder.", remedy="Give --out DIR, or set models.folder.")
+    options = Options(data=data, evaluate_on=evaluate_on, half=half, device=device)
     with progress_bars() as progress:
-        bundle = export_run(run, folder, name=name, version=version, data=data, device=device, progress=progress)
+        bundle = export_run(run, folder, name=name, version=version, options=options, progress=progress)
     console.print(f"Wrote {escape(str(bundle.folder))}.", soft_wrap=True)
     console.print(f'To score with it: models.folder = "{escape(str(folder))}", models.active = "{name}/{version}".')
 

@@ -21,6 +21,7 @@ from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.fsm import AA_4, InvalidEventError
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import build_role
 
 from stact_pacs import __version__
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
@@ -34,7 +35,9 @@ _SHORTEST_PDU_BYTES = 16  # pynetdicom divides by what is left of it beside the 
 _LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets no limit
 _PDUS_UNDER_WAY = 8  # keep pynetdicom's sender busy, and the wait for the answer from beginning too early
 _GOODBYE_S = 2.0  # at the end of an association nothing is at stake any more
-_C_STORE_RSP, _C_ECHO_RSP = 0x8001, 0x8030  # Command Field, PS3.7 E.1
+_C_STORE_RSP, _C_FIND_RSP, _C_ECHO_RSP = 0x8001, 0x8020, 0x8030  # Command Field, PS3.7 E.1
+_N_EVENT_REPORT_RSP = 0x8100
+_SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)  # status of a C-FIND response, PS3.4 Table C.4-1
 _NOTHING = (0, 0)
 _MEDIUM_PRIORITY = 0
 _REJECTED_FOR_NOW = 2  # result of an A-ASSOCIATE-RJ, PS3.8 Table 9-21
@@ -65,9 +68,11 @@ class Context:
 
 @contextmanager
 def associate(
-    destination: Destination, contexts: Sequence[Context], *, calling: str, timeout_s: float
+    destination: Destination, contexts: Sequence[Context], *, calling: str, timeout_s: float, scp_of: Sequence[str] = ()
 ) -> Iterator["Association"]:
     """Open an association for the block and release it after the block; a block that fails drops it.
+
+    We propose to be the SCP of the SOP classes in `scp_of` (PS3.7 D.3.3.4), and are the SCU of all others.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def associate(
     """
     association = Association(destination, timeout_s=timeout_s)
     try:
-        association.negotiate(contexts, calling=calling)
+        association.negotiate(contexts, calling=calling, scp_of=scp_of)
         yield association
         association.release()
     finally:
@@ -107,11 +112,12 @@ class Association:
         self._moved_at = time.monotonic()
         self._answered = _NOTHING
 
-    def negotiate(self, contexts: Sequence[Context], *, calling: str) -> None:
+    def negotiate(self, contexts: Sequence[Context], *, calling: str, scp_of: Sequence[str] = ()) -> None:
         """Request the association and take in the answer."""
         self._moved_at = time.monotonic()
+        proposed = [build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in contexts]
         try:
-            self._request([build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in contexts], calling)
+            self._request(proposed, [build_role(uid, scp_role=True) for uid in scp_of], calling)
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             raise self._unreachable(str(error)) from error
         except _MALFORMED as error:
@@ -151,6 +157,50 @@ class Association:
         """Send a C-ECHO; return the status of the answer."""
         return self._ask(lambda number: self._library.send_c_echo(msg_id=number), _C_ECHO_RSP)
 
+    def find(self, identifier: Dataset, *, sop_class_uid: str, most: int) -> list[Dataset]:
+        """Send a C-FIND (PS3.4 C.4.1); return the identifiers of all matches.
+
+        Raises
+        ------
+        DestinationUnavailable
+            No answer in time, the association was lost, the search failed there, or it has more than `most` matches.
+        """
+        self._message_id = self._message_id % 0xFFFF + 1
+        self._answered, self._moved_at = _NOTHING, time.monotonic()
+        ends_at = self._moved_at + self._timeout_s
+        matches: list[Dataset] = []
+        try:
+            for answer, match in self._library.send_c_find(identifier, sop_class_uid, msg_id=self._message_id):
+                if "Status" not in answer or self._answered != (_C_FIND_RSP, self._message_id):
+                    break
+                if answer.Status == _SUCCESS:
+                    return matches
+                if answer.Status not in _PENDING or match is None or len(matches) == most:
+                    raise DestinationUnavailable(f"{self._name} cannot say what it has (0x{answer.Status:04X}).")
+                matches.append(match)
+                if time.monotonic() > ends_at:
+                    break
+        except _MALFORMED as error:
+            raise self._lost() from error
+        raise self._lost()
+
+    def report_event(self, information: Dataset, *, event_type: int, sop_class_uid: str, sop_instance_uid: str) -> int:
+        """Send an N-EVENT-REPORT (PS3.7 10.1.1) as the SCP of the SOP class; return the status of the answer.
+
+        Raises
+        ------
+        DestinationUnavailable
+            No answer in time, or the association was lost: whether the report arrived is not known.
+        """
+
+        def send(number: int) -> Dataset:
+            send_report = self._library.send_n_event_report
+            answer: tuple[Dataset, Dataset | None]
+            answer = send_report(information, event_type, sop_class_uid, sop_instance_uid, msg_id=number)
+            return answer[0]
+
+        return self._ask(send, _N_EVENT_REPORT_RSP)
+
     def release(self) -> None:
         """Say goodbye (PS3.8 9.3.6); whatever the peer makes of it, the answers that came before stand."""
         self._library.acse_timeout = min(self._timeout_s, _GOODBYE_S)
@@ -168,7 +218,7 @@ class Association:
             self._library.join(_GOODBYE_S)
         self._socket.close()
 
-    def _request(self, contexts: list[Any], calling: str) -> None:
+    def _request(self, contexts: list[Any], roles: list[Any], calling: str) -> None:
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # what there is to say, we say ourselves
         _config.LOG_HANDLER_LEVEL = "none"
         _config.STORE_SEND_CHUNKED_DATASET = True  # a file goes out as it lies
@@ -178,7 +228,13 @@ class Association:
         ae.implementation_version_name = f"STACT_PACS_{__version__}"[:16]
         peer = self._destination
         self._library = ae.associate(
-            peer.host, peer.port, contexts, peer.ae_title, max_pdu=_LONGEST_PDU_BYTES, evt_handlers=self._handlers()
+            peer.host,
+            peer.port,
+            contexts,
+            peer.ae_title,
+            max_pdu=_LONGEST_PDU_BYTES,
+            ext_neg=roles,
+            evt_handlers=self._handlers(),
         )
 
     def _ask(self, send: Callable[[int], Dataset], command_field: int) -> int:

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 
 from stact_pacs.networks.config import MemberConfig
 
+_SLOWEST = 30.0
+"""Ratio of the longest to the shortest wavelength of the positions: the longest is 2 pi x 30 = 188 stacks, and the
+longest clip of the paper's data has 147. The 10,000 of Vaswani et al. is for texts: over a clip most of its
+components would stand still, and neighbouring stacks would look alike."""
+
 
 class StactOutput(NamedTuple):
     """What the fusion says of a batch of nodules."""
@@ -56,7 +61,12 @@ class StactTime(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """One pre-norm transformer block whose keys and values may come from another sequence than its queries."""
+    """One pre-norm transformer block whose keys and values may come from another sequence than its queries.
+
+    Training starts with the identity as query and key projection. A query then attends to its own place in the sweep
+    first, because the positions of both sequences agree there; from random projections a few hundred nodules do not
+    teach which stacks belong together.
+    """
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
@@ -64,6 +74,8 @@ class AttentionBlock(nn.Module):
         self.query_norm = nn.LayerNorm(width)
         self.key_norm = nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, config.heads, dropout=config.dropout, batch_first=True)
+        with torch.no_grad():
+            self.attention.in_proj_weight[: 2 * width] = torch.eye(width).repeat(2, 1)
         self.dropout = nn.Dropout(config.dropout)
         self.ffn = nn.Sequential(
             nn.LayerNorm(width),
@@ -98,11 +110,11 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
-    """Return the (length, width) position encoding of Vaswani et al. 2017; `width` is even.
+    """Return the (length, width) position encoding of Vaswani et al. 2017 for clips; `width` is even.
 
     >>> sinusoidal_positions(2, 2)[0].tolist()
     [0.0, 1.0]
     """
     position = torch.arange(length, dtype=torch.float32).unsqueeze(1)
-    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
+    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(_SLOWEST) / width))
     return torch.stack([(position * rate).sin(), (position * rate).cos()], dim=-1).flatten(1)

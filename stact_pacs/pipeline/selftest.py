@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import TypeAdapter
 
-from stact_pacs.domain import Box, Calibration, Cine, Findings, FrameRef, Nodule
+from stact_pacs.cine.bare import bare_cine
+from stact_pacs.domain import Box, Calibration, Cine, Findings, Nodule
 from stact_pacs.errors import BundleInvalid
 
 _PROBABILITY_TOLERANCE = 0.01
@@ -114,6 +115,4 @@ def _read(content: bytes) -> tuple[_GoldenCheck, Cine]:
         raise BundleInvalid(
             f"The golden check is not valid: {error}", remedy="Train or copy the bundle again."
         ) from error
-    refs = tuple(FrameRef(sop_class_uid="", sop_instance_uid="", frame_number=n + 1) for n in range(len(frames)))
-    cine = Cine(frames=frames, frame_refs=refs, region=check.region, calibration=check.calibration, frame_time_ms=None)
-    return check, cine
+    return check, bare_cine(frames, check.region, check.calibration)

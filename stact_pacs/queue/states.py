@@ -1,10 +1,13 @@
-"""Every legal move of a series, a job and a delivery, with its meaning. Pure data; the store refuses all others."""
+"""Every legal move of a series, a job, a delivery and a commitment, with its meaning.
+
+Pure data; the store refuses all others.
+"""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from stact_pacs.domain import DeliveryState, JobState, Outcome, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState
 from stact_pacs.errors import IllegalMove
 
 SERIES_MOVES: Mapping[tuple[SeriesState, SeriesState], str] = MappingProxyType(
@@ -45,11 +48,27 @@ DELIVERY_MOVES: Mapping[tuple[DeliveryState, DeliveryState], str] = MappingProxy
     }
 )
 
+COMMITMENT_MOVES: Mapping[tuple[CommitmentState, CommitmentState], str] = MappingProxyType(
+    {
+        (CommitmentState.REQUESTED, CommitmentState.VERIFIED): "every file was compared with its record",
+        (CommitmentState.VERIFIED, CommitmentState.REPORTED): "the requestor took the report",
+        (CommitmentState.VERIFIED, CommitmentState.FAILED): "the horizon passed",
+        (CommitmentState.VERIFIED, CommitmentState.REQUESTED): "asked again before the report arrived",
+        (CommitmentState.REPORTED, CommitmentState.REQUESTED): "asked again",
+        (CommitmentState.FAILED, CommitmentState.REQUESTED): "asked again after all",
+    }
+)
+
 FINAL_JOB_STATES = frozenset({JobState.DONE, JobState.NOT_SCORED, JobState.FAILED, JobState.CANCELLED})
 """Nothing more happens to a job in one of these unless a person or a dead letter moves it."""
 
 _TABLES: Mapping[type[StrEnum], Iterable[tuple[StrEnum, StrEnum]]] = MappingProxyType(
-    {SeriesState: SERIES_MOVES, JobState: JOB_MOVES, DeliveryState: DELIVERY_MOVES}
+    {
+        SeriesState: SERIES_MOVES,
+        JobState: JOB_MOVES,
+        DeliveryState: DELIVERY_MOVES,
+        CommitmentState: COMMITMENT_MOVES,
+    }
 )
 
 
@@ -83,11 +102,12 @@ def settled_state(outcome: Outcome, deliveries: Iterable[DeliveryState]) -> JobS
 
 
 def diagram() -> str:
-    """Draw the three tables as one Mermaid state diagram each, in the text that the README shows."""
+    """Draw the tables as one Mermaid state diagram each, in the text that the README shows."""
     drawn = [
         _mermaid("Series", SeriesState.OPEN, SERIES_MOVES.items()),
         _mermaid("Job", JobState.WAITING, JOB_MOVES.items()),
         _mermaid("Delivery", DeliveryState.OWED, DELIVERY_MOVES.items()),
+        _mermaid("Storage commitment", CommitmentState.REQUESTED, COMMITMENT_MOVES.items()),
     ]
     return "\n\n".join(drawn) + "\n"
 

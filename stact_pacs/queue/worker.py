@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -35,11 +35,6 @@ class JobQueue(Protocol):
     def fail(self, job: Job, reason: str, *, now: datetime) -> None: ...
 
 
-def utc_now() -> datetime:
-    """Return the time by the clock of this machine."""
-    return datetime.now(UTC)
-
-
 def _nothing(_job: Job) -> None:
     """Do nothing with a settled job."""
 
@@ -67,8 +62,8 @@ class Worker:
         *,
         destinations: Mapping[str, Sequence[ObjectKind]],
         owner: str,
+        clock: Callable[[], datetime],
         settled: Callable[[Job], None] = _nothing,
-        clock: Callable[[], datetime] = utc_now,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._jobs = jobs

@@ -40,6 +40,7 @@ class Element(IntEnum):
 
     COMMAND_GROUP_LENGTH = 0x0000
     AFFECTED_SOP_CLASS_UID = 0x0002
+    REQUESTED_SOP_CLASS_UID = 0x0003
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
@@ -48,6 +49,8 @@ class Element(IntEnum):
     OFFENDING_ELEMENT = 0x0901
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
+    REQUESTED_SOP_INSTANCE_UID = 0x1001
+    ACTION_TYPE_ID = 0x1008
 
 
 class CommandField(IntEnum):
@@ -55,6 +58,7 @@ class CommandField(IntEnum):
 
     C_STORE_RQ = 0x0001
     C_ECHO_RQ = 0x0030
+    N_ACTION_RQ = 0x0130
     C_CANCEL_RQ = 0x0FFF
 
 
@@ -69,6 +73,12 @@ class Command:
     """As sent; empty when absent."""
     affected_sop_instance_uid: str
     """As sent; empty when absent."""
+    requested_sop_class_uid: str = ""
+    """Of a DIMSE-N operation on an instance; as sent, empty when absent."""
+    requested_sop_instance_uid: str = ""
+    """As above."""
+    action_type_id: int | None = None
+    """Of an N-ACTION; None when absent."""
 
 
 def decode_command(encoded: bytes) -> Command:
@@ -89,6 +99,9 @@ def decode_command(encoded: bytes) -> Command:
         has_data_set=_uint16(values, Element.COMMAND_DATA_SET_TYPE) != _NO_DATA_SET,
         affected_sop_class_uid=_uid(values, Element.AFFECTED_SOP_CLASS_UID),
         affected_sop_instance_uid=_uid(values, Element.AFFECTED_SOP_INSTANCE_UID),
+        requested_sop_class_uid=_uid(values, Element.REQUESTED_SOP_CLASS_UID),
+        requested_sop_instance_uid=_uid(values, Element.REQUESTED_SOP_INSTANCE_UID),
+        action_type_id=_uint16(values, Element.ACTION_TYPE_ID) if Element.ACTION_TYPE_ID in values else None,
     )
 
 
@@ -96,11 +109,13 @@ def encode_response(command: Command, status: Status) -> bytes:
     """Encode the response to a request: its command set, without a data set.
 
     A failure carries its meaning as Error Comment and, where one element is at fault, that as Offending Element
-    (PS3.7 Annex C).
+    (PS3.7 Annex C). What was requested of an instance is answered as having affected it (PS3.7 10.3.5.2).
     """
+    sop_class_uid = command.affected_sop_class_uid or command.requested_sop_class_uid
+    sop_instance_uid = command.affected_sop_instance_uid or command.requested_sop_instance_uid
     elements = []
-    if is_uid(command.affected_sop_class_uid):
-        elements.append(_text(Element.AFFECTED_SOP_CLASS_UID, command.affected_sop_class_uid, pad=b"\0"))
+    if is_uid(sop_class_uid):
+        elements.append(_text(Element.AFFECTED_SOP_CLASS_UID, sop_class_uid, pad=b"\0"))
     elements += [
         _encoded(Element.COMMAND_FIELD, _UINT16.pack(command.command_field | _RESPONSE_BIT)),
         _encoded(Element.MESSAGE_ID_BEING_RESPONDED_TO, _UINT16.pack(command.message_id)),
@@ -111,8 +126,10 @@ def encode_response(command: Command, status: Status) -> bytes:
         elements.append(_encoded(Element.OFFENDING_ELEMENT, _TAG.pack(*_SOP_INSTANCE_UID_TAG)))
     if not status.is_success:
         elements.append(_text(Element.ERROR_COMMENT, status.meaning, pad=b" "))
-    if is_uid(command.affected_sop_instance_uid):
-        elements.append(_text(Element.AFFECTED_SOP_INSTANCE_UID, command.affected_sop_instance_uid, pad=b"\0"))
+    if is_uid(sop_instance_uid):
+        elements.append(_text(Element.AFFECTED_SOP_INSTANCE_UID, sop_instance_uid, pad=b"\0"))
+    if command.action_type_id is not None:
+        elements.append(_encoded(Element.ACTION_TYPE_ID, _UINT16.pack(command.action_type_id)))
     body = b"".join(elements)
     return _encoded(Element.COMMAND_GROUP_LENGTH, _UINT32.pack(len(body))) + body
 

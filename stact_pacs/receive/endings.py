@@ -38,6 +38,12 @@ class TooSlowError(AssociationError):
     abort = ABORT_NOT_SPECIFIED
 
 
+class TlsFailedError(AssociationError):
+    """The TLS handshake came to nothing; TLS has told the peer why by an alert of its own."""
+
+    action = "tls_failed"
+
+
 class StoppingError(AssociationError):
     """The listener is being stopped."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from stact_pacs.log import get_logger
 from stact_pacs.receive import dimse, services
+from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.dimse import Command, CommandField
 from stact_pacs.receive.endings import TooLargeError, TooSlowError, ViolationError
 from stact_pacs.receive.inbox import Inbox
@@ -16,14 +17,16 @@ from stact_pacs.receive.status import ABORT_INVALID_PARAMETER, Status
 
 log = get_logger()
 
-_SLOWEST_BYTES_PER_S = 20_000
-"""A message that comes slower than this is given up: no hospital link is, and a trickle would hold a slot for ever."""
+_SLOWEST_BYTES_PER_S = 100_000
+"""A message that comes slower than this in the long run is given up: a trickle would hold a slot for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """What the negotiation came to."""
 
+    association_id: str
+    """Our own name for the association."""
     calling_ae: str
     contexts: dict[int, Context]
     """Accepted presentation contexts by their ID."""
@@ -61,6 +64,8 @@ class Exchange:
         What the negotiation came to.
     inbox
         Where instances go.
+    commitments
+        Where requests for storage commitment go.
     max_message_bytes
         Longest message accepted.
     clock
@@ -71,6 +76,7 @@ class Exchange:
         self,
         agreement: Agreement,
         inbox: Inbox,
+        commitments: Commitments,
         *,
         max_message_bytes: int,
         clock: Callable[[], float] = time.monotonic,
@@ -78,6 +84,7 @@ class Exchange:
         self._clock = clock
         self._agreement = agreement
         self._inbox = inbox
+        self._commitments = commitments
         self._max_message_bytes = max_message_bytes
         self._message: _Message | None = None
         self.stored = 0
@@ -150,7 +157,14 @@ class Exchange:
             return b""
         command = dimse.decode_command(bytes(message.command_set))
         context = self._agreement.contexts[message.context_id]
-        service = services.begin(command, context, inbox=self._inbox, calling_ae=self._agreement.calling_ae)
+        service = services.begin(
+            command,
+            context,
+            inbox=self._inbox,
+            commitments=self._commitments,
+            calling_ae=self._agreement.calling_ae,
+            association_id=self._agreement.association_id,
+        )
         message.served = _Served(command, service)
         return b"" if command.has_data_set else self._answer(message, message.served)
 

@@ -5,6 +5,7 @@
     incoming/<random>.part      being received; worthless after a crash
     objects/ab/<sha256>.dcm     complete and flushed; the record points here
     quarantine/<sha256>.dcm     kept for a person: a second content under a stored UID, or a damaged file
+    refused.json                who was refused an association
 """
 
 import os
@@ -37,17 +38,22 @@ class Folders:
     def quarantine(self) -> Path:
         return self.root / "quarantine"
 
+    @property
+    def refused(self) -> Path:
+        return self.root / "refused.json"
+
     def create(self) -> None:
         """Make the folders that are missing.
 
         Raises
         ------
         Misconfigured
-            They cannot be made.
+            They cannot be made, or a symbolic link stands in the place of one.
         """
         try:
             for folder in (self.incoming, self.objects, self.quarantine):
                 folder.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+                os.close(_open_folder(folder))
             sync_folder(self.root)
             sync_folder(self.root.parent)
         except OSError as error:
@@ -65,9 +71,10 @@ class Folders:
         return self.objects / sha256[:2] / f"{sha256}.dcm"
 
     def stored_objects(self) -> Iterator[Path]:
-        """Yield every file below objects/, in order of name."""
+        """Yield every file below objects/, in order of name; what lies behind a symbolic link is not ours."""
         for folder in sorted(self.objects.iterdir()):
-            yield from sorted(folder.glob("*.dcm"))
+            if not folder.is_symlink():
+                yield from sorted(folder.glob("*.dcm"))
 
     def move_to_object(self, part: Path, sha256: str) -> Path:
         """Move a flushed file to its place, durably, and return that.
@@ -76,8 +83,7 @@ class Folders:
         """
         target = self.object_path(sha256)
         self._prepare(target.parent)
-        part.replace(target)
-        sync_folder(target.parent)
+        _move(part, target)
         return target
 
     def _prepare(self, folder: Path) -> None:
@@ -87,15 +93,34 @@ class Folders:
         """
         if folder.name not in self._prepared:
             folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
+            os.close(_open_folder(folder))
             sync_folder(self.objects)
             self._prepared.add(folder.name)
 
     def move_to_quarantine(self, file: Path) -> Path:
         """Move a file out of the way of everything automatic, and return where it is."""
         target = self.quarantine / file.name
-        file.replace(target)
-        sync_folder(target.parent)
+        try:
+            _move(file, target)
+        except FileNotFoundError:
+            if not target.exists():  # else: it came twice at once, and lay in one place; the other thread moved it
+                raise
         return target
+
+
+def _move(file: Path, target: Path) -> None:
+    """Move a file of ours, durably. A symbolic link in the place of the target's folder is not followed."""
+    folder = _open_folder(target.parent)
+    try:
+        os.rename(file, target.name, dst_dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _open_folder(folder: Path) -> int:
+    """Open one of our own folders and return the descriptor; a symbolic link is none of them."""
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def sync_folder(folder: Path) -> None:

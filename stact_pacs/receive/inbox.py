@@ -27,6 +27,8 @@ log = get_logger()
 _BYTES_PER_MB = 1_000_000
 _SPACE_CHECK_BYTES = _BYTES_PER_MB
 """After how many bytes of one instance the free space is looked at again."""
+_WRITE_BEHIND_BYTES = 2 * _BYTES_PER_MB
+"""So much of an instance at a time is given to the disk while the rest is still coming."""
 _NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _OWNER_ONLY_FILE = 0o600
 
@@ -54,6 +56,8 @@ class Announced:
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae: str
+    association_id: str
+    """Which association brings it; our own name for it."""
 
 
 class Inbox:
@@ -76,6 +80,8 @@ class Inbox:
         self.folders.create()
         self.store = store
         self.now = now
+        self._holding: set[str] = set()
+        self._ended: set[str] = set()
         self._reserve_bytes = reserve_mb * _BYTES_PER_MB
 
     def check_ready(self) -> None:
@@ -124,7 +130,7 @@ class Inbox:
             raise
         return incoming
 
-    def admit(self, instance: Instance) -> Receipt:
+    def admit(self, instance: Instance, association_id: str | None = None) -> Receipt:
         """Put a file that lies in its place on record; the second half of receiving, and of `reconcile`.
 
         When the database fails, the file stays: the commit may have happened although its answer was lost.
@@ -134,7 +140,9 @@ class Inbox:
         ------
         DatabaseUnavailable
         """
-        admission = self.store.admit(instance, now=self.now())
+        if association_id is not None:
+            self._holding.add(association_id)  # before the commit, whose answer may be lost
+        admission = self.store.admit(instance, now=self.now(), association_id=association_id)
         if admission is Admission.CONFLICT:
             self.folders.move_to_quarantine(instance.path)
             log.warning(
@@ -147,6 +155,22 @@ class Inbox:
             return Receipt.CONFLICT
         return Receipt.DUPLICATE if admission is Admission.DUPLICATE else Receipt.STORED
 
+    def association_ended(self, association_id: str) -> None:
+        """Let the series that the association sent into be closed when they are complete.
+
+        When the database fails, it is asked again at the end of the next association.
+        """
+        if association_id not in self._holding:
+            return
+        self._ended.add(association_id)
+        try:
+            for ended in tuple(self._ended):
+                self.store.release(ended)
+                self._ended.discard(ended)
+                self._holding.discard(ended)
+        except Transient as error:
+            log.warning("series stay held", action="series_stay_held", error=error.text, remedy=error.remedy)
+
 
 class Incoming:
     """One instance on its way in: written, then either committed or abandoned."""
@@ -156,6 +180,9 @@ class Incoming:
         self._announced = announced
         self._digest = hashlib.sha256()
         self._unchecked_bytes = 0
+        self._written_bytes = 0
+        self._begun_bytes = 0
+        """Up to here the disk has begun to write."""
         self._part = inbox.folders.new_part()
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -177,6 +204,7 @@ class Incoming:
             self._inbox.check_space()
         try:
             self._write_all(fragment)
+            self._write_behind()
         except OSError as error:
             raise _as_transient(error) from error
         self._digest.update(fragment)
@@ -212,7 +240,7 @@ class Incoming:
         if not self._is_as_announced(instance):
             return Receipt.MISMATCH
         path = self._inbox.folders.move_to_object(self._part, instance.sha256)
-        return self._inbox.admit(replace(instance, path=path))
+        return self._inbox.admit(replace(instance, path=path), self._announced.association_id)
 
     def _read_header(self) -> Instance | None:
         try:
@@ -233,8 +261,19 @@ class Incoming:
         )
 
     def _write_all(self, fragment: memoryview) -> None:
+        self._written_bytes += len(fragment)
         while fragment:
             fragment = fragment[os.write(self._fileno, fragment) :]
+
+    def _write_behind(self) -> None:
+        """Let the disk begin with what has come, or the flush at the end would wait for all of it.
+
+        The advice makes Linux write dirty pages, and drops only clean ones.
+        """
+        count = self._written_bytes - self._begun_bytes
+        if count >= _WRITE_BEHIND_BYTES:
+            os.posix_fadvise(self._fileno, self._begun_bytes, count, os.POSIX_FADV_DONTNEED)
+            self._begun_bytes = self._written_bytes
 
     def _close(self) -> None:
         if self._fileno >= 0:

@@ -2,17 +2,24 @@
 
 import select
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass
 
 from stact_pacs.errors import Misconfigured
 from stact_pacs.log import bound, get_logger
+from stact_pacs.receive.access import AllowList
 from stact_pacs.receive.association import Association
+from stact_pacs.receive.commitment import Commitments
+from stact_pacs.receive.door import Door
 from stact_pacs.receive.inbox import Inbox
+from stact_pacs.receive.refusals import Refusals
 from stact_pacs.receive.slots import Slots
+from stact_pacs.receive.tls_wire import TlsWire
 from stact_pacs.receive.wire import Wire
 from stact_pacs.settings.receiving import Receive
+from stact_pacs.tls import server_context
 
 log = get_logger()
 
@@ -25,7 +32,7 @@ _AFTER_CUT_S = 1.0
 
 
 class Listener:
-    """The DICOM listener: Verification and Storage SCP.
+    """The DICOM listener: Verification, Storage and Storage Commitment SCP.
 
     Parameters
     ----------
@@ -33,14 +40,16 @@ class Listener:
         Section `receive`.
     inbox
         Where instances go.
+    commitments
+        Where requests for storage commitment go.
     """
 
-    def __init__(self, settings: Receive, inbox: Inbox) -> None:
+    def __init__(self, settings: Receive, inbox: Inbox, commitments: Commitments) -> None:
         self._settings = settings
         self._inbox = inbox
-        self._slots = Slots(
-            max_associations=settings.max_associations, max_per_address=settings.max_associations_per_address
-        )
+        self._commitments = commitments
+        self._door = _door(settings, inbox)
+        self._tls: ssl.SSLContext | None = None
         self._sockets: _Sockets | None = None
         self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -59,9 +68,10 @@ class Listener:
         Raises
         ------
         Misconfigured
-            The address cannot be listened on.
+            The address cannot be listened on, or the files of TLS cannot be used.
         """
         assert self._sockets is None, "the listener is started already"
+        self._tls = None if self._settings.tls is None else server_context(self._settings.tls)
         sockets = self._sockets = _listen(self._settings.host, self._settings.port)
         self._acceptor = threading.Thread(target=self._accept, args=(sockets,), name="dicom-listener", daemon=True)
         self._acceptor.start()
@@ -85,6 +95,7 @@ class Listener:
         self._join(time.monotonic() + _AFTER_CUT_S)
         sockets.wake.close()
         sockets.waker.close()
+        self._door.refusals.close()
         log.info("stopped listening", action="listener_stopped")
 
     def _accept(self, sockets: "_Sockets") -> None:
@@ -106,13 +117,13 @@ class Listener:
     def _take(self, connection: socket.socket, address: str, wake: socket.socket) -> None:
         """Give a connection its slot and its thread."""
         try:
-            wire = Wire(connection, wake)
+            wire = Wire(connection, wake) if self._tls is None else TlsWire(connection, wake, self._tls)
         except OSError:  # some systems refuse options of a connection that broke in the meantime
             connection.close()
             return
-        evicted = self._slots.arrive(wire, address)
+        evicted = self._door.slots.arrive(wire, address)
         if isinstance(evicted, Wire):
-            log.warning("a silent connection was cut for a new one", action="connection_evicted")
+            log.warning("a silent connection was cut for a new one", action="connection_evicted", kind="security")
             evicted.cut()
         thread = threading.Thread(target=self._serve, args=(wire, address), name="dicom-association", daemon=True)
         try:
@@ -121,19 +132,19 @@ class Listener:
                 self._running[wire] = thread
         except RuntimeError as error:  # the system's limit of threads; the listener itself must go on
             log.warning("a connection could not be served", action="accept_failed", error=str(error))
-            self._slots.leave(wire)
+            self._door.slots.leave(wire)
             wire.close(linger_s=0)
 
     def _serve(self, wire: Wire, address: str) -> None:
         """Run one association; the body of its thread."""
         with bound(address=address):
-            association = Association(wire, self._settings, self._inbox, establish=lambda: self._slots.establish(wire))
+            association = Association(wire, address, self._settings, self._inbox, self._commitments, self._door)
             try:
                 association.run()
             finally:
-                self._slots.depart(wire)
+                self._door.slots.depart(wire)
                 association.close()
-                self._slots.leave(wire)
+                self._door.slots.leave(wire)
                 with self._lock:
                     del self._running[wire]
 
@@ -155,6 +166,17 @@ class _Sockets:
     """Readable from the stop on."""
     waker: socket.socket
     """Its other end."""
+
+
+def _door(settings: Receive, inbox: Inbox) -> Door:
+    allow_list = AllowList(settings)
+    slots = Slots(
+        max_associations=settings.max_associations,
+        max_per_address=settings.max_associations_per_address,
+        reserved=allow_list.reserved,
+        knows_address=allow_list.knows_address,
+    )
+    return Door(allow_list=allow_list, slots=slots, refusals=Refusals(inbox.folders.refused, now=inbox.now))
 
 
 def _listen(host: str, port: int) -> _Sockets:

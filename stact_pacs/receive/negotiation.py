@@ -17,7 +17,10 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
 )
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time from a table
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time from a table
+    StorageCommitmentPushModel,
+    Verification,
+)
 
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
@@ -26,14 +29,11 @@ from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME
 from stact_pacs.receive.status import (
     ABORT_INVALID_PARAMETER,
     APPLICATION_CONTEXT_NOT_SUPPORTED,
-    CALLED_AE_NOT_RECOGNIZED,
-    CALLING_AE_NOT_RECOGNIZED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     Abort,
     Rejection,
 )
 from stact_pacs.receive.uids import is_uid
-from stact_pacs.settings.receiving import Receive
 
 _APPLICATION_CONTEXT = UID("1.2.840.10008.3.1.1.1")
 _MAX_CONTEXTS = 128
@@ -57,7 +57,8 @@ _REQUEST_TYPE = 0x01
 _VERSION_1 = 0b1
 _ACCEPTED = 0
 
-_UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
+_LITTLE_ENDIAN = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+_UNCOMPRESSED = (*_LITTLE_ENDIAN, "1.2.840.10008.1.2.2")
 _LOSSY_ALWAYS_OR_MAYBE = (
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -131,17 +132,12 @@ def decode_request(body: bytes) -> Request:
     return request
 
 
-def rejection_of(request: Request, settings: Receive) -> Rejection | None:
-    """Return why this request is rejected whatever else is going on, or None."""
+def rejection_of(request: Request) -> Rejection | None:
+    """Return why this request is rejected whoever sends it, or None."""
     if not request.protocol_version & _VERSION_1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
     if request.application_context_name != _APPLICATION_CONTEXT:
         return APPLICATION_CONTEXT_NOT_SUPPORTED
-    if request.called_ae_title != settings.ae_title.strip():
-        return CALLED_AE_NOT_RECOGNIZED
-    known = {title.strip() for title in settings.calling_ae_titles}
-    if not settings.accept_any and request.calling_ae_title not in known:
-        return CALLING_AE_NOT_RECOGNIZED
     return None
 
 
@@ -149,6 +145,11 @@ def negotiate(request: Request) -> list[PresentationContext]:
     """Return the answer to each proposed presentation context: accepted with one transfer syntax, or a reason."""
     results, _roles = negotiate_as_acceptor(list(request.contexts), list(supported_contexts()))
     return results
+
+
+def refused_syntaxes(results: list[PresentationContext]) -> list[str]:
+    """Return the abstract syntaxes of the presentation contexts that were not accepted, each once."""
+    return sorted({str(context.abstract_syntax) for context in results if context.result != _ACCEPTED})
 
 
 def accepted(results: list[PresentationContext]) -> dict[int, Context]:
@@ -162,7 +163,7 @@ def accepted(results: list[PresentationContext]) -> dict[int, Context]:
 
 @cache
 def supported_contexts() -> tuple[PresentationContext, ...]:
-    """Return what we accept: Verification, and storage of what can hold an ultrasound cine.
+    """Return what we accept: Verification, storage of what can hold an ultrasound cine, and its commitment.
 
     The order of the transfer syntaxes is our preference among those that a sender offers for one context:
     uncompressed, then lossless, then lossy, so that we never make a sender compress with loss.
@@ -170,6 +171,7 @@ def supported_contexts() -> tuple[PresentationContext, ...]:
     storage = sorted(SUPPORTED_TRANSFER_SYNTAXES, key=_loss_rank)
     return (
         build_context(Verification, list(_UNCOMPRESSED)),
+        build_context(StorageCommitmentPushModel, list(_LITTLE_ENDIAN)),
         *(build_context(sop_class, storage) for sop_class in SUPPORTED_SOP_CLASSES),
     )
 

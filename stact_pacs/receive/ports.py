@@ -3,19 +3,40 @@
 from datetime import datetime
 from typing import Protocol
 
-from stact_pacs.domain import Admission, Instance
+from stact_pacs.domain import Admission, CommitmentRequest, Instance
 
 
 class InstanceStore(Protocol):
     """The records of received instances."""
 
-    def admit(self, instance: Instance, *, now: datetime) -> Admission:
+    def admit(self, instance: Instance, *, now: datetime, association_id: str | None = None) -> Admission:
         """Put the instance on record in one transaction; return after its commit.
+
+        The association that brought it holds its series: the series is not closed before `release`. None: no
+        association did.
 
         Raises
         ------
         DatabaseUnavailable
             Nothing is known to be on record.
+        """
+        ...
+
+    def release(self, association_id: str) -> None:
+        """Let go of every series that the association holds: it has ended.
+
+        Raises
+        ------
+        DatabaseUnavailable
+        """
+        ...
+
+    def release_all(self) -> None:
+        """Let go of every series: no association is left from before the start of the listener.
+
+        Raises
+        ------
+        DatabaseUnavailable
         """
         ...
 
@@ -29,5 +50,19 @@ class InstanceStore(Protocol):
         Raises
         ------
         DatabaseUnavailable
+        """
+        ...
+
+
+class CommitmentStore(Protocol):
+    """The records of storage commitment."""
+
+    def request(self, request: CommitmentRequest, *, now: datetime) -> None:
+        """Put a request on record in one transaction; return after its commit.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            Nothing is known to be on record.
         """
         ...

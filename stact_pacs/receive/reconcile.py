@@ -26,12 +26,15 @@ class Reconciled:
 
 
 def reconcile(inbox: Inbox) -> Reconciled:
-    """Remove the parts and bring every complete file together with its row; run it before the listener starts.
+    """Remove the parts, bring every complete file together with its row, and let go of the series that were held.
+
+    Run it before the listener starts.
 
     Raises
     ------
     DatabaseUnavailable
     """
+    inbox.store.release_all()
     parts = list(inbox.folders.incoming.glob("*.part"))
     for part in parts:
         part.unlink()

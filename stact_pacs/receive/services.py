@@ -1,4 +1,4 @@
-"""What a message is answered with: C-ECHO, C-STORE, and a clear no to everything else.
+"""What a message is answered with: C-ECHO, C-STORE, storage commitment, and a clear no to everything else.
 
 A service is begun with the command, is given the data set fragment by fragment, and ends in a status.
 """
@@ -7,6 +7,7 @@ from typing import Protocol
 
 from stact_pacs.errors import Defect, Transient
 from stact_pacs.log import get_logger
+from stact_pacs.receive.commitment import STORAGE_COMMITMENT, Commitments, Committing
 from stact_pacs.receive.dimse import Command, CommandField
 from stact_pacs.receive.inbox import Announced, Inbox, Incoming, Receipt
 from stact_pacs.receive.negotiation import Context
@@ -52,11 +53,22 @@ class Service(Protocol):
         ...
 
 
-def begin(command: Command, context: Context, *, inbox: Inbox, calling_ae: str) -> Service:
+def begin(
+    command: Command,
+    context: Context,
+    *,
+    inbox: Inbox,
+    commitments: Commitments,
+    calling_ae: str,
+    association_id: str,
+) -> Service:
     """Return the service that the command asks for, in the presentation context that it came in."""
     if command.command_field == CommandField.C_ECHO_RQ:
         return Answering(SUCCESS)
-    if command.command_field != CommandField.C_STORE_RQ:
+    serves_commitment = context.abstract_syntax == STORAGE_COMMITMENT
+    if serves_commitment and command.command_field == CommandField.N_ACTION_RQ:
+        return Committing(commitments, command, transfer_syntax_uid=context.transfer_syntax, calling_ae=calling_ae)
+    if serves_commitment or command.command_field != CommandField.C_STORE_RQ:
         return Answering(UNRECOGNIZED_OPERATION)
     refusal = store_refusal(command, context)
     if refusal is not None:
@@ -66,6 +78,7 @@ def begin(command: Command, context: Context, *, inbox: Inbox, calling_ae: str) 
         sop_instance_uid=command.affected_sop_instance_uid,
         transfer_syntax_uid=context.transfer_syntax,
         calling_ae=calling_ae,
+        association_id=association_id,
     )
     return Storing(inbox, announced)
 

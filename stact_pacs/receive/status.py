@@ -27,10 +27,20 @@ CANNOT_UNDERSTAND = Status(0xC000, "Data set is not readable as an instance", "P
 CONFLICTING_INSTANCE = Status(0xC111, "Other content is stored under this SOP Instance UID", "PS3.4 Table B.2-1, Cxxx")
 """A failure, because these bytes were not stored as an instance; of the Cxxx class, because sending them again
 cannot help. 0x0111, duplicate SOP Instance, is not a status of C-STORE (PS3.7 9.1.1.1.9)."""
-INVALID_SOP_INSTANCE = Status(0x0117, "Affected SOP Instance UID is not a valid UID", "PS3.7 9.1.1.1.9")
+INVALID_SOP_INSTANCE = Status(0x0117, "SOP Instance UID is not a valid UID", "PS3.7 9.1.1.1.9 and 10.1.4.1.10")
 SOP_CLASS_NOT_SUPPORTED = Status(0x0122, "SOP class is not the one of the presentation context", "PS3.7 9.1.1.1.9")
-UNRECOGNIZED_OPERATION = Status(0x0211, "Only C-ECHO and C-STORE are offered", "PS3.7 9.1.1.1.9 and Annex C")
+UNRECOGNIZED_OPERATION = Status(
+    0x0211, "Only C-ECHO, C-STORE and storage commitment are offered", "PS3.7 9.1.1.1.9 and Annex C"
+)
 PROCESSING_FAILURE = Status(0x0110, "Fault of the receiver, see its log", "PS3.7 Annex C")
+
+# Of N-ACTION only: PS3.7 10.1.4.1.10.
+NO_SUCH_SOP_INSTANCE = Status(0x0112, "Not the well-known SOP Instance UID", "PS3.7 10.1.4.1.10, PS3.4 J.3.5")
+INVALID_ARGUMENT_VALUE = Status(0x0115, "Transaction UID or Referenced SOP Sequence not valid", "PS3.7 10.1.4.1.10")
+NO_SUCH_SOP_CLASS = Status(0x0118, "SOP class is not the one of the presentation context", "PS3.7 10.1.4.1.10")
+NO_SUCH_ACTION = Status(0x0123, "The only Action Type ID is 1", "PS3.7 10.1.4.1.10, PS3.4 J.3.2")
+NOT_AUTHORIZED = Status(0x0124, "No address is known to report to", "PS3.7 10.1.4.1.10")
+RESOURCE_LIMITATION = Status(0x0213, "Out of resources, or too many instances", "PS3.7 10.1.4.1.10")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stact_pacs.errors import Misconfigured
 from stact_pacs.settings.whole import Settings
 
 DEFAULT_FILE = Path("stact-pacs.toml")
 FILE_VARIABLE = "STACT_PACS_CONFIG"
+
+_AnySection = TypeVar("_AnySection", bound=BaseModel)
 
 
 def settings_file(given: Path | None) -> Path:
@@ -46,20 +48,31 @@ def build(values: dict[str, Any], *, base: Path) -> Settings:
     return _with_absolute_paths(settings, base)
 
 
-def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
-    def absolute(path: Path | None) -> Path | None:
-        return None if path is None else (base / path)
+def _with_absolute_paths(section: _AnySection, base: Path) -> _AnySection:
+    """Return the section with every path in it, and in its own sections, counted from `base`."""
+    absolute: dict[str, Any] = {}
+    for name, value in section:
+        if isinstance(value, Path):
+            absolute[name] = base / value
+        elif isinstance(value, BaseModel):
+            absolute[name] = _with_absolute_paths(value, base)
+    return section.model_copy(update=absolute)
 
-    return settings.model_copy(
-        update={
-            "storage": settings.storage.model_copy(update={"data_dir": absolute(settings.storage.data_dir)}),
-            "models": settings.models.model_copy(update={"folder": absolute(settings.models.folder)}),
-            "report": settings.report.model_copy(update={"folder": absolute(settings.report.folder)}),
-            "database": settings.database.model_copy(
-                update={"password_file": absolute(settings.database.password_file)}
-            ),
-        }
-    )
+
+def require_owner_only(file: Path) -> None:
+    """Return if only the owner of a secret file may read it.
+
+    Raises
+    ------
+    Misconfigured
+        It is not there, or its mode lets others read it.
+    """
+    try:
+        mode = file.stat().st_mode
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if mode & 0o077:
+        raise Misconfigured(f"Others may read the secret file {file}.", remedy=f"Run: chmod 600 {file}")
 
 
 def read_secret(file: Path) -> str:
@@ -70,11 +83,14 @@ def read_secret(file: Path) -> str:
     Misconfigured
         It cannot be read, or its mode lets others read it.
     """
+    require_owner_only(file)
     try:
-        if file.stat().st_mode & 0o077:
-            raise Misconfigured(f"Others may read the secret file {file}.", remedy=f"Run: chmod 600 {file}")
         return file.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise Misconfigured(
-            f"The secret file {file} cannot be read: {error.strerror}.", remedy="Correct database.password_file."
-        ) from error
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> Misconfigured:
+    return Misconfigured(
+        f"The secret file {file} cannot be read: {error.strerror}.", remedy="Correct the setting that names it."
+    )

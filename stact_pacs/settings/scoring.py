@@ -47,6 +47,17 @@ class Eligibility(Section):
     """A cine that does not match all of these is refused as excluded_by_rule."""
 
 
+class Decoding(Section):
+    """What decoding one cine may take. A cine that takes more is refused as not_decodable."""
+
+    memory_mb: int = Field(default=2048, ge=64)
+    """Memory, in MB (10^6 bytes), of the decoding process beyond what its libraries take."""
+    cpu_s: int = Field(default=60, ge=1)
+    """Processor time, in seconds."""
+    wall_s: float = Field(default=120, gt=0)
+    """Time, in seconds."""
+
+
 class Models(Section):
     """Which model bundle scores."""
 

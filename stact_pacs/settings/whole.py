@@ -9,7 +9,7 @@ from stact_pacs.domain import Problem
 from stact_pacs.settings.delivering import Deliver, Destination, Results
 from stact_pacs.settings.house import Database, Log, Report, Web
 from stact_pacs.settings.receiving import Receive, Series, Storage
-from stact_pacs.settings.scoring import Compute, Eligibility, Models
+from stact_pacs.settings.scoring import Compute, Decoding, Eligibility, Models
 
 _ENV_PREFIX = "STACT_PACS__"
 
@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     receive: Receive = Receive()
     series: Series = Series()
     eligibility: Eligibility = Eligibility()
+    decoding: Decoding = Decoding()
     storage: Storage = Storage()
     database: Database = Database()
     models: Models = Models()
@@ -65,6 +66,11 @@ class Settings(BaseSettings):
         return self.storage.data_dir
 
     @property
+    def inbox_dir(self) -> Path:
+        """The folder of what was received."""
+        return self.data_dir / "inbox"
+
+    @property
     def reports_dir(self) -> Path:
         """The folder of the HTML reports."""
         return self.report.folder or self.data_dir / "reports"
@@ -79,12 +85,13 @@ def problems(settings: Settings) -> list[Problem]:
     """Return what is wrong, or doubtful, in settings that are each valid."""
     found = []
     receive, eligibility, deliver = settings.receive, settings.eligibility, settings.deliver
-    if not receive.calling_ae_titles and not receive.accept_any:
+    if not receive.calling_ae_titles and not receive.peers and not receive.accept_any:
         found.append(
             Problem(
                 where="receive.calling_ae_titles",
                 text="No calling AE title is allowed, so nobody can send.",
-                remedy='Name the senders: calling_ae_titles = ["PACS"]. On a closed network: accept_any = true.',
+                remedy='Name the senders: calling_ae_titles = ["PACS"], or [[receive.peers]]. '
+                "On a closed network: accept_any = true.",
             )
         )
     if eligibility.min_frames > eligibility.max_frames:

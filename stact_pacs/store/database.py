@@ -4,7 +4,6 @@ SQLite is for one machine, PostgreSQL for production. Both are set so that a com
 power failure. Opening happens at first use.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -15,12 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from stact_pacs.errors import DatabaseUnavailable, Defect, Misconfigured, SchemaMismatch, StactError
+from stact_pacs.store.sqlite_library import WAL_SAFE_SINCE, sqlite3
 
 WAIT_S = 10
 """Longest wait for a lock, a connection or an answer; the listener must answer its peer within about this time."""
-
-WAL_SAFE_SINCE = (3, 51, 3)
-"""First SQLite whose write-ahead log cannot be corrupted by a reset (sqlite.org/wal.html, "WAL-reset bug")."""
 
 _POOL_SIZE = 8
 _POOL_OVERFLOW = 56
@@ -147,6 +144,7 @@ def _engine(address: URL) -> Engine:
         pool_pre_ping=not on_sqlite,  # a restarted server costs one round trip, not one refused instance per connection
         poolclass=sa.pool.QueuePool,
         connect_args={"check_same_thread": False} if on_sqlite else _postgresql_arguments(),
+        **({"module": sqlite3} if on_sqlite else {}),
     )
     if on_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)

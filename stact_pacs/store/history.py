@@ -19,6 +19,8 @@ class Action(StrEnum):
     """A late instance came after the series was closed: the next revision begins."""
     SERIES_CLOSED = "series_closed"
     """The series was quiet for long enough; its jobs were made."""
+    SERIES_CLOSED_INCOMPLETE = "series_closed_incomplete"
+    """The series was closed although instances may be missing: they did not come, or their sender never hung up."""
     INSTANCE_CONFLICT = "instance_conflict"
     """Other bytes came under a SOP Instance UID that is on record; they were quarantined."""
     JOB_CREATED = "job_created"
@@ -46,6 +48,17 @@ class Action(StrEnum):
     """Dead letter."""
     DELIVERY_RETRIED = "delivery_retried"
     """A person asked for another try."""
+    COMMITMENT_REQUESTED = "commitment_requested"
+    """A sender asked for storage commitment, for the first time or again."""
+    COMMITMENT_VERIFIED = "commitment_verified"
+    """The file of every referenced instance was compared with its record; the report is owed."""
+    COMMITMENT_RETRY_SCHEDULED = "commitment_retry_scheduled"
+    """The report did not arrive; it is sent again later."""
+    COMMITMENT_REPORTED = "commitment_reported"
+    COMMITMENT_FAILED = "commitment_failed"
+    """The report did not arrive within the horizon."""
+    INSTANCE_DAMAGED = "instance_damaged"
+    """The file of an instance on record is missing, unreadable or not what was received."""
 
 
 def record(

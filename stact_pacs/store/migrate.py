@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from alembic.script import ScriptDirectory
 from stact_pacs.errors import DatabaseUnavailable, Misconfigured, SchemaMismatch
 from stact_pacs.shipped import shipped
 from stact_pacs.store.database import Database
+from stact_pacs.store.sqlite_library import sqlite3
 
 _UPGRADE_LOCK = 0x57AC7
 """Key of the PostgreSQL advisory lock under which one process at a time upgrades; the number has no other meaning."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import DeliveryState, JobState, ObjectKind, Outcome, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, ObjectKind, Outcome, SeriesState
 
 metadata = sa.MetaData(
     naming_convention={
@@ -72,6 +72,7 @@ series = sa.Table(
     sa.Column("state", _one_of(SeriesState, "state"), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("instance_count", sa.Integer, nullable=False),
+    sa.Column("activity", sa.Integer, nullable=False, server_default="0"),
     sa.Column("last_instance_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime),
     sa.UniqueConstraint("study_instance_uid", "series_instance_uid"),
@@ -80,6 +81,22 @@ series = sa.Table(
 )
 sa.Index(
     "ix_series_open", series.c.id, sqlite_where=series.c.state == "OPEN", postgresql_where=series.c.state == "OPEN"
+)
+
+series_holds = sa.Table(
+    "series_holds",
+    metadata,
+    sa.Column("series_id", _ID, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("association_id", sa.String(32), primary_key=True, index=True),
+)
+
+series_quiet = sa.Table(
+    "series_quiet",
+    metadata,
+    sa.Column("series_id", _ID, sa.ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    sa.Column("boot_id", sa.String(36), primary_key=True),
+    sa.Column("activity", sa.Integer, nullable=False),
+    sa.Column("since_s", sa.Float, nullable=False),
 )
 
 instances = sa.Table(
@@ -101,6 +118,7 @@ instances = sa.Table(
     sa.Column("samples_per_pixel", sa.BigInteger, nullable=False),
     sa.Column("photometric_interpretation", sa.Text, nullable=False),
     sa.Column("instance_number", sa.BigInteger, nullable=False),
+    sa.Column("number_of_series_related_instances", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("body_part_examined", sa.Text, nullable=False),
     sa.Column("study_description", sa.Text, nullable=False),
     sa.Column("series_description", sa.Text, nullable=False),
@@ -232,6 +250,47 @@ sa.Index(
     deliveries.c.id,
     sqlite_where=deliveries.c.state == "OWED",
     postgresql_where=deliveries.c.state == "OWED",
+)
+
+commitments = sa.Table(
+    "commitments",
+    metadata,
+    _id(),
+    sa.Column("calling_ae", sa.Text, nullable=False),
+    sa.Column("transaction_uid", _UID, nullable=False),
+    sa.Column("references_sha256", _DIGEST, nullable=False),
+    sa.Column("state", _one_of(CommitmentState, "state"), nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("next_attempt_at", UtcDateTime),
+    sa.Column("lease_token", sa.BigInteger, nullable=False, default=0),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.UniqueConstraint("calling_ae", "transaction_uid", "references_sha256"),
+    sa.CheckConstraint("attempts >= 0 AND lease_token >= 0", name="counts"),
+    sa.CheckConstraint("(state = 'VERIFIED') = (next_attempt_at IS NOT NULL)", name="next_attempt_at"),
+)
+sa.Index(
+    "ix_commitments_requested",
+    commitments.c.id,
+    sqlite_where=commitments.c.state == "REQUESTED",
+    postgresql_where=commitments.c.state == "REQUESTED",
+)
+sa.Index(
+    "ix_commitments_verified",
+    commitments.c.next_attempt_at,
+    commitments.c.id,
+    sqlite_where=commitments.c.state == "VERIFIED",
+    postgresql_where=commitments.c.state == "VERIFIED",
+)
+
+commitment_references = sa.Table(
+    "commitment_references",
+    metadata,
+    sa.Column("commitment_id", _ID, sa.ForeignKey("commitments.id"), primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sop_class_uid", _UID, nullable=False),
+    sa.Column("sop_instance_uid", _UID, nullable=False),
+    sa.Column("failure_reason", sa.Integer),
 )
 
 events = sa.Table(

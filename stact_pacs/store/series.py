@@ -7,13 +7,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import CineSource, Instance, JobState, OpenSeries, SeriesKey, SeriesState
+from stact_pacs.domain import CineSource, Instance, JobState, OpenSeries, SeriesKey, SeriesState, Uptime
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import instance_of, key_of
-from stact_pacs.store.schema import instances, job_instances, jobs, series
+from stact_pacs.store.schema import instances, job_instances, jobs, series, series_holds, series_quiet
 
 _IS_OPEN = series.c.state == sa.literal(SeriesState.OPEN, series.c.state.type, literal_execute=True)
 """The state stands in the SQL itself, so that the partial index serves."""
@@ -28,36 +28,75 @@ class SeriesRecords:
     def open_series(self) -> list[OpenSeries]:
         """Return every open series with all of its instances, the longest quiet first, at one moment."""
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(series).where(_IS_OPEN).order_by(series.c.last_instance_at)).mappings()
-            opened = [(key_of(row), row) for row in rows]
+            held = sa.exists().where(series_holds.c.series_id == series.c.id).label("held")
+            query = sa.select(series, held).where(_IS_OPEN).order_by(series.c.last_instance_at)
+            opened = [(key_of(row), row) for row in connection.execute(query).mappings()]
             members = _instances_of_open_series(connection)
         return [
             OpenSeries(
+                id=row["id"],
                 key=key,
                 revision=row["revision"],
+                activity=row["activity"],
+                held=row["held"],
                 last_instance_at=row["last_instance_at"],
                 instances=tuple(members[key]),
             )
             for key, row in opened
         ]
 
+    def quiet_times(self, opened: Sequence[OpenSeries], uptime: Uptime) -> dict[int, float]:
+        """Return by id for how many seconds nothing has happened to each of these series.
+
+        The beginning is on record, so a restart of the service keeps it; it is a reading of the monotonic clock, so
+        a clock that is set does not move it. After a restart of the machine the time begins anew, and each machine
+        that closes series measures its own: waiting longer is the harmless mistake.
+        """
+        query = sa.select(series_quiet).where(series_quiet.c.boot_id == uptime.boot_id)
+        with self._database.read() as connection:
+            began = {(row.series_id, row.activity): row.since_s for row in connection.execute(query)}
+        new = [each for each in opened if (each.id, each.activity) not in began]
+        if new:
+            self._begin_quiet(new, uptime)
+        return {each.id: uptime.seconds - began.get((each.id, each.activity), uptime.seconds) for each in opened}
+
+    def _begin_quiet(self, opened: Sequence[OpenSeries], uptime: Uptime) -> None:
+        since = {"boot_id": uptime.boot_id, "since_s": uptime.seconds}
+        rows = [{"series_id": each.id, "activity": each.activity, **since} for each in opened]
+        insert = self._database.insert(series_quiet)
+        changes = {"activity": insert.excluded.activity, "since_s": insert.excluded.since_s}
+        replace = insert.on_conflict_do_update(index_elements=["series_id", "boot_id"], set_=changes)
+        with self._database.write() as connection:
+            connection.execute(replace, rows)
+
     def close(
-        self, opened: OpenSeries, sources: Sequence[CineSource], *, bundle_digest: str, now: datetime
+        self,
+        opened: OpenSeries,
+        sources: Sequence[CineSource],
+        *,
+        bundle_digest: str,
+        now: datetime,
+        because: str = "",
+        incomplete: bool = False,
     ) -> list[int]:
         """Close a series and make one job per cine whose key is new, in one transaction.
 
         Parameters
         ----------
         opened
-            The series as it was read. If an instance came since, nothing happens: it is still open.
+            The series as it was read. If anything happened to it since, it stays open.
         sources
             The cines of exactly those instances.
         bundle_digest
             Digest of the bundle that shall score them, 64 hex digits.
+        because
+            A sentence for the record.
+        incomplete
+            Whether the record warns that instances may be missing.
 
         Returns
         -------
-        The ids of the jobs made. Empty when an instance came meanwhile, and when every cine has its job already.
+        The ids of the jobs made. Empty when the series stays open, and when every cine has its job already.
         """
         check_move(SeriesState.OPEN, SeriesState.CLOSED)
         with self._database.write() as connection:
@@ -67,7 +106,10 @@ class SeriesRecords:
             maker = _JobMaker(self._database, connection, series_id, opened, bundle_digest, now)
             job_ids = [job_id for source in sources if (job_id := maker.make(source)) is not None]
             detail = f"Revision {opened.revision}: {len(opened.instances)} instances, {len(job_ids)} new jobs."
-            history.record(connection, Action.SERIES_CLOSED, detail, now=now, series_id=series_id)
+            action = Action.SERIES_CLOSED_INCOMPLETE if incomplete else Action.SERIES_CLOSED
+            history.record(connection, action, f"{detail} {because}".rstrip(), now=now, series_id=series_id)
+            for table in (series_holds, series_quiet):
+                connection.execute(sa.delete(table).where(table.c.series_id == series_id))
         return job_ids
 
 
@@ -136,19 +178,18 @@ def _instances_of_open_series(connection: Connection) -> dict[SeriesKey, list[In
 
 
 def _closing(opened: OpenSeries, now: datetime) -> sa.Executable:
-    """Return the statement that closes the series if it still is what was read.
+    """Return the statement that closes the series if nothing has happened to it since it was read.
 
-    The count stands in the series' own row because PostgreSQL, after waiting for the row, looks again at that row
+    The counter stands in the series' own row because PostgreSQL, after waiting for the row, looks again at that row
     only; a count over `instances` would be the one from before the wait.
     """
     return (
         sa.update(series)
         .where(
-            series.c.study_instance_uid == opened.key.study_instance_uid,
-            series.c.series_instance_uid == opened.key.series_instance_uid,
+            series.c.id == opened.id,
             _IS_OPEN,
             series.c.revision == opened.revision,
-            series.c.instance_count == len(opened.instances),
+            series.c.activity == opened.activity,
         )
         .values(state=SeriesState.CLOSED, closed_at=now)
         .returning(series.c.id)

@@ -19,11 +19,10 @@ from stact_pacs.train.encoder_stage import MASK, load_encoder, read_embeddings
 from stact_pacs.train.forest import FLOORS, fit_forest, forest_probabilities
 from stact_pacs.train.loop import fit
 from stact_pacs.train.losses import focal_loss
-from stact_pacs.train.members import padded
 from stact_pacs.train.recipes import Method, Recipe
 from stact_pacs.train.run_folder import load_weights, write_json, write_weights
 from stact_pacs.train.run_labels import labels_for, missed_nodules
-from stact_pacs.train.run_setup import RunSetup, derived_seed, unheard
+from stact_pacs.train.run_setup import RunSetup, derived_seed
 
 _WEIGHT_DECAY = 0.01
 _LEAST_KEPT = 0.7
@@ -124,7 +123,7 @@ def _fit(
         logits = aggregator(*_batch(branches, annot_ids, shown, setup.torch_device))
         return focal_loss(logits, targets[batch].to(setup.torch_device))
 
-    fit(optimizer, len(training), schedule, loss_of, unheard)
+    fit(optimizer, len(training), schedule, loss_of, setup.tick)
 
 
 def _lengths(branches: Branches) -> dict[str, int]:
@@ -152,6 +151,13 @@ def _batch(
     _, valid = padded([torch.zeros(len(stacks), 1) for stacks in shown])
     image, mask = (None if given is None else padded(given)[0].to(device) for given in sequences)
     return image, mask, valid.to(device)
+
+
+def padded(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return sequences of (S, C) as one batch (B, longest S, C) with zeros after their ends, and `valid` (B, S)."""
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    batch = torch.nn.utils.rnn.pad_sequence(list(sequences), batch_first=True)
+    return batch, torch.arange(batch.shape[1]) < lengths.unsqueeze(1)
 
 
 def _answers(aggregator: nn.Module, branches: Branches, setup: RunSetup, fold: int) -> dict[str, Answer]:

@@ -2,7 +2,7 @@
 
 Two signs carry the label. *Texture*: punctate echogenic foci in a part of the sweep. *Shape*: an irregular outline,
 taller than wide, in a part of the sweep. In a malignant nodule both lie in the same part; benign nodules have one,
-none, or both in different parts, so that neither branch of the network can decide alone.
+none, or both in different parts, so that neither branch of the network can decide alone, nor both without time.
 """
 
 from dataclasses import dataclass
@@ -28,10 +28,13 @@ class Signs(StrEnum):
 
 
 SHARES: dict[bool, dict[Signs, float]] = {
-    False: {Signs.NONE: 0.64, Signs.TEXTURE: 0.12, Signs.SHAPE: 0.12, Signs.APART: 0.08, Signs.TOGETHER: 0.04},
-    True: {Signs.NONE: 0.0, Signs.TEXTURE: 0.03, Signs.SHAPE: 0.03, Signs.APART: 0.0, Signs.TOGETHER: 0.94},
+    False: {Signs.NONE: 0.50, Signs.TEXTURE: 0.12, Signs.SHAPE: 0.12, Signs.APART: 0.24, Signs.TOGETHER: 0.02},
+    True: {Signs.NONE: 0.0, Signs.TEXTURE: 0.04, Signs.SHAPE: 0.04, Signs.APART: 0.0, Signs.TOGETHER: 0.92},
 }
-"""How often each combination occurs in benign (False) and malignant (True) nodules; each row sums to 1."""
+"""How often each combination occurs in benign (False) and malignant (True) nodules; each row sums to 1.
+
+Whoever sees one sign can reach an AUROC of 0.79, whoever counts both 0.85, and whoever sees them coincide 0.95.
+"""
 
 _TEXTURE_SIGNS = (Signs.TEXTURE, Signs.TOGETHER, Signs.APART)
 _SHAPE_SIGNS = (Signs.SHAPE, Signs.TOGETHER, Signs.APART)

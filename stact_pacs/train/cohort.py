@@ -1,6 +1,8 @@
 """Synthetic cohorts: planned here, and written as Stanford's HDF5 file or as DICOM: cines, their SEG, a table."""
 
 import csv
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from stact_pacs.train.data import PHANTOM_STATEMENT
 from stact_pacs.train.phantom import DEFAULT_SIZE, PhantomCine, render
 from stact_pacs.train.phantom_dicom import phantom_instance
 from stact_pacs.train.phantom_seg import truth_segmentation
+from stact_pacs.train.preset import PhantomStart
 from stact_pacs.train.stanford import STATEMENT
 from stact_pacs.train.tirads import level_of_points
 
@@ -79,6 +82,17 @@ def plan_cohort(
     ]
 
 
+def start_cases(start: PhantomStart, seed: int) -> list[PhantomCase]:
+    """Plan the phantoms on which segmenter and trunk start; no cohort of this seed has one of them."""
+    start_seed = int(np.random.SeedSequence([seed, *b"pretraining"]).generate_state(1)[0])
+    planned = plan_cohort(start.nodules, start.malignant, start_seed, frames=start.frames)
+    empty = [
+        draw_case(start_seed + i, malignant=False, number_of_frames=start.frames[0], with_nodule=False)
+        for i in range(start.without_nodule)
+    ]
+    return [nodule.case for nodule in planned] + empty
+
+
 def write_phantom_cohort(
     out: Path,
     nodules: int,
@@ -90,7 +104,9 @@ def write_phantom_cohort(
     site: Site = "A",
     size: tuple[int, int] = DEFAULT_SIZE,
 ) -> None:
-    """Write a synthetic cohort into the folder `out`, made if missing; the same arguments give the same bytes.
+    """Write a synthetic cohort into the folder `out`, made if missing.
+
+    The same arguments give the same bytes and the same digest, wherever and whenever they are written.
 
     Parameters
     ----------
@@ -118,6 +134,14 @@ def _rendered(
         progress("rendering phantoms", done, len(plan))
 
 
+def _date_by_content(path: Path) -> None:
+    """Give a file a time of change that follows from its bytes, since the digest of a cohort covers that time."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    seconds = int.from_bytes(digest[:4]) // 4  # before 2004: nobody takes it for the time of writing
+    os.utime(path, (seconds, seconds))
+
+
 # -- DICOM ---------------------------------------------------------------------------------------------
 
 
@@ -127,8 +151,11 @@ def _write_dicom(out: Path, rendered: Iterator[tuple[CohortNodule, PhantomCine]]
         identity = ("cohort", str(seed), str(nodule.case.seed), nodule.annot_id)
         instance = phantom_instance(cine, number=nodule.number, identity=identity)
         file_name = f"phantom-{nodule.number:04d}.dcm"
+        seg = out / f"phantom-{nodule.number:04d}-seg.dcm"
         instance.save_as(out / file_name, enforce_file_format=True)
-        (out / f"phantom-{nodule.number:04d}-seg.dcm").write_bytes(truth_segmentation(instance, cine.masks, identity))
+        seg.write_bytes(truth_segmentation(instance, cine.masks, identity))
+        _date_by_content(out / file_name)
+        _date_by_content(seg)
         rows.append(
             {
                 "file": file_name,
@@ -164,6 +191,7 @@ def _write_stanford(
             _append(masks, cine.masks[seen] * np.uint8(255))
             _append(ids, np.full(len(seen), nodule.annot_id, dtype="S4"))
             _append(numbers, (seen + 1).astype("S3"))
+    _date_by_content(out / "dataset.hdf5")
     rng = np.random.default_rng([nodule.case.seed for nodule in plan])
     _write_table(out / "metadata.csv", METADATA_COLUMNS, [_metadata(nodule, rng) for nodule in plan])
     patients = [{"annot_id": nodule.annot_id, "patient_id": f"PHANTOM-{nodule.number:04d}"} for nodule in plan]

@@ -110,6 +110,15 @@ def statement_of(records: Sequence[NoduleRecord], layout_name: str, stated: str 
     return f"{stated} {counts}." if stated else f"Ultrasound cines, {counts} by histopathology."
 
 
+def is_synthetic(statement: str) -> bool:
+    """Tell from a cohort's statement whether it holds phantoms only.
+
+    >>> is_synthetic(statement_of([], "Stanford layout", PHANTOM_STATEMENT)), is_synthetic("Ultrasound cines.")
+    (True, False)
+    """
+    return statement.startswith(PHANTOM_STATEMENT)
+
+
 class Cohort(Protocol):
     """Nodules with their labels; pictures are read one nodule at a time and never kept."""
 

@@ -5,19 +5,21 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from stact_pacs.networks.baselines import CnnEncoder, malignancy
 from stact_pacs.networks.design import ImageEncoder
 from stact_pacs.networks.image_encoder import ImageHead
 from stact_pacs.networks.mask_encoder import MaskEncoder
 from stact_pacs.train.feature_cache import normalised, read_crops, read_features
+from stact_pacs.train.given_weights import load_given
 from stact_pacs.train.loop import fit
 from stact_pacs.train.losses import focal_loss
 from stact_pacs.train.preset import Schedule
 from stact_pacs.train.pretraining import other_gain
 from stact_pacs.train.run_folder import load_weights, read_tensors, write_tensors, write_weights
 from stact_pacs.train.run_labels import labels_for
-from stact_pacs.train.run_setup import RunSetup, unheard
+from stact_pacs.train.run_setup import RunSetup
 
 MASK = "mask"
 """Name of the mask encoder beside the image encoders."""
@@ -26,6 +28,8 @@ _CONSTANT = "constant"
 _MOMENTUM = 0.9
 """Of stochastic gradient descent (paper, Section 2.5)."""
 _WEIGHT_DECAY = 0.01
+_BOX_JITTER = 0.06
+"""In training a box is moved, grown or shrunk by up to so much of half its side: boxes come from imperfect masks."""
 _EMBED_BATCH = 64
 """Stacks that are embedded together."""
 _WHITE = 255.0
@@ -52,6 +56,14 @@ def build_encoder(name: str, setup: RunSetup) -> FrameEncoder:
     return CnnEncoder(ImageEncoder(name), setup.preset.member.embedding_dim)
 
 
+def started_encoder(name: str, setup: RunSetup) -> FrameEncoder:
+    """Return an encoder as its training begins: from chance, or its convolutions from given weights."""
+    encoder = build_encoder(name, setup)
+    if isinstance(encoder, CnnEncoder) and ImageEncoder(name) in setup.backbone_weights:
+        load_given(encoder.trunk, setup.backbone_weights[ImageEncoder(name)]).requires_grad_(True)
+    return encoder
+
+
 def load_encoder(name: str, setup: RunSetup, fold: int, variant: str = "") -> FrameEncoder:
     """Return the trained encoder of a fold."""
     encoder = build_encoder(name, setup)
@@ -68,9 +80,9 @@ def train_encoder(setup: RunSetup, name: str, fold: int, variant: str = "") -> N
     labels = labels_for(setup, variant)
     training = setup.split(fold).train
     with setup.chance("encoder", name, variant, str(fold)):
-        encoder = build_encoder(name, setup).to(setup.torch_device).train()
+        encoder = started_encoder(name, setup).train()
         targets = torch.cat([torch.full((len(stacks[i]),), float(labels[i])) for i in training])
-        _fit(encoder, torch.cat([stacks[i] for i in training]), targets, setup)
+        fit_encoder(encoder, torch.cat([stacks[i] for i in training]), targets, setup)
     encoder.eval().requires_grad_(False)
     write_weights(setup.folder.encoder(name + variant, fold), encoder)
     tensors = {f"nodule/{annot_id}": embedded(encoder, given, setup) for annot_id, given in stacks.items()}
@@ -89,17 +101,16 @@ def _inputs(setup: RunSetup, name: str) -> dict[str, Tensor]:
     return read_crops(setup)
 
 
-def _fit(encoder: FrameEncoder, stacks: Tensor, targets: Tensor, setup: RunSetup) -> None:
-    schedule = _schedule(encoder, setup)
-    optimizer = _optimizer(encoder, schedule)
-    shown = _shown(encoder)
+def fit_encoder(encoder: FrameEncoder, stacks: Tensor, targets: Tensor, setup: RunSetup) -> None:
+    """Train an encoder by its schedule on stacks (N, ...) with the labels (N,) of their nodules, 0 or 1."""
+    schedule, fabric, shown = _schedule(encoder, setup), setup.fabric, _shown(encoder)
+    trained, optimizer = fabric.setup(encoder, _optimizer(encoder, schedule))
 
     def loss_of(batch: Tensor) -> Tensor:
-        with setup.autocast():
-            logits = encoder(prepared(encoder, shown(stacks[batch]), setup))
-        return focal_loss(malignancy(logits.float()), targets[batch].to(setup.torch_device))
+        logits = trained(prepared(encoder, shown(stacks[batch]), setup))
+        return focal_loss(malignancy(logits), fabric.to_device(targets[batch]))
 
-    fit(optimizer, len(stacks), schedule, loss_of, unheard)
+    fit(optimizer, len(stacks), schedule, loss_of, setup.tick, fabric.backward)
 
 
 def _schedule(encoder: FrameEncoder, setup: RunSetup) -> Schedule:
@@ -121,7 +132,7 @@ def _shown(encoder: FrameEncoder) -> Callable[[Tensor], Tensor]:
         return lambda features: features
     if isinstance(encoder, MaskEncoder):
         return mirrored
-    return lambda crops: other_gain(mirrored(crops.float() / _WHITE)) * _WHITE
+    return lambda crops: other_gain(reframed(mirrored(crops.float() / _WHITE))) * _WHITE
 
 
 def mirrored(images: Tensor) -> Tensor:
@@ -130,6 +141,16 @@ def mirrored(images: Tensor) -> Tensor:
     images = images.clone()
     images[flipped] = images[flipped].flip(-1)
     return images
+
+
+def reframed(images: Tensor) -> Tensor:
+    """Show each image (B, C, H, W) as if its box lay a little elsewhere, and were a little larger or smaller."""
+    B = len(images)
+    scale = torch.empty(B, 1, 1).uniform_(1 - _BOX_JITTER, 1 + _BOX_JITTER)
+    shift = torch.empty(B, 2, 1).uniform_(-_BOX_JITTER, _BOX_JITTER)
+    boxes = torch.cat([scale * torch.eye(2), shift], dim=2)
+    grid = functional.affine_grid(boxes, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def prepared(encoder: FrameEncoder, given: Tensor, setup: RunSetup) -> Tensor:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stact_pacs.bundle import Bundle, Estimate, read_bundle
-from stact_pacs.domain import Cine, Findings, FrameRef, ModelIdentity, OperatingPoint, Outcome
+from stact_pacs.cine.bare import bare_cine
+from stact_pacs.domain import Findings, ModelIdentity, OperatingPoint, Outcome
 from stact_pacs.errors import Misconfigured
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.train.classification import ThresholdFigures
@@ -116,15 +117,9 @@ def _scored(records: Sequence[NoduleRecord], answers: Sequence[NoduleAnswer]) ->
 # -- one nodule ----------------------------------------------------------------------------------------
 
 
-def cine_of(clip: NoduleClip) -> Cine:
-    """Return a clip as the decoded cine that the service would have made of its file: annotated frames only."""
-    refs = (FrameRef(sop_class_uid="", sop_instance_uid="", frame_number=n + 1) for n in range(len(clip.frames)))
-    return Cine(frames=clip.frames, frame_refs=tuple(refs), region=clip.region, calibration=None, frame_time_ms=None)
-
-
 def answer_of(record: NoduleRecord, clip: NoduleClip, scorer: Scorer) -> NoduleAnswer:
     """Score one clip, and take the scored nodule that shares most pixels with the annotated one."""
-    findings = scorer.score(cine_of(clip), job_key="evaluation")
+    findings = scorer.score(bare_cine(clip.frames, clip.region), job_key="evaluation")
     shared = [int((labelled(findings, nodule.number) & clip.masks).sum()) for nodule in findings.nodules]
     if not any(shared):
         return NoduleAnswer(
@@ -177,10 +172,7 @@ def as_text(evaluation: ExternalEvaluation) -> str:
         [
             f"# {evaluation.model.name} {evaluation.model.version} on other data\n",
             f"{evaluation.statement}\n",
-            *(
-                ["**The bundle was trained on this very cohort: these figures flatter it.**\n"]
-                * evaluation.trained_on_it
-            ),
+            *([_FLATTERED] if evaluation.trained_on_it else []),
             markdown(("Figure", "Value (95 % interval)"), rows),
             "\nA nodule that was not found counts with probability 0.\n",
             markdown(_POINT_COLUMNS, [_point_row(point) for point in figures.points]),

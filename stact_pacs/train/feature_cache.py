@@ -62,10 +62,11 @@ def cache_crops(setup: RunSetup, cohort: Cohort, fold: int) -> None:
 
 def _inputs(setup: RunSetup, cohort: Cohort, fold: int) -> Iterator[tuple[str, NoduleInput]]:
     """Yield the network inputs of each nodule of this fold, by its out-of-fold mask."""
-    for number, (annot_id, at) in enumerate(setup.fold_of.items()):
-        if at == fold:
-            frames, _ = region_of(cohort.clip(annot_id))
-            yield annot_id, input_of(frames, read_mask(setup, number), setup.preset.preprocessing)
+    of_fold = [(number, annot_id) for number, (annot_id, at) in enumerate(setup.fold_of.items()) if at == fold]
+    for done, (number, annot_id) in enumerate(of_fold):
+        setup.tick(done, len(of_fold))
+        frames, _ = region_of(cohort.clip(annot_id))
+        yield annot_id, input_of(frames, read_mask(setup, number), setup.preset.preprocessing)
 
 
 def input_of(frames: np.ndarray, mask: np.ndarray, preprocessing: Preprocessing) -> NoduleInput:

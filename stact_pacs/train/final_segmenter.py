@@ -91,5 +91,5 @@ def fit_on_all(setup: RunSetup, cohort: Cohort) -> None:
     segmenter = MsuNet(setup.preset.segmenter)
     segmenter.load_state_dict(read_tensors(setup.folder.start(SEGMENTER)))
     with setup.chance("segmenter", "all"):
-        best = fit_with_validation(segmenter.to(setup.torch_device), everything, judged, setup)
+        best = fit_with_validation(segmenter, everything, judged, setup)
     write_weights(final_segmenter(setup.folder), best)

@@ -1,4 +1,4 @@
-"""Read weights that somebody has on disk: our own, timm's, or torchvision's ViT under its other names."""
+"""Read weights that somebody has on disk: our own, timm's, or torchvision's, whose ViT has other names."""
 
 import pickle
 import re
@@ -12,6 +12,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stact_pacs.errors import Misconfigured
+
+_CLASSIFIERS = ("heads.", "head.", "classifier.", "fc.")
+"""How the ImageNet classifiers begin: of torchvision's ViT, timm's, MobileNet and ShuffleNet."""
+
+_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How files of PyTorch before 1.6 begin: its number, pickled. Torchvision still publishes some."""
 
 _TORCHVISION = "conv_proj.weight"
 """Only torchvision's vision transformer has a tensor of this name."""
@@ -35,7 +41,7 @@ _NAMES = (
 def load_given(network: nn.Module, path: Path) -> nn.Module:
     """Load a network's weights from a file that is not ours: safetensors, or PyTorch's own format without code.
 
-    The ImageNet classifier of a vision transformer is left out; the trunk ends before it.
+    The ImageNet classifier is left out; the trunk ends before it.
 
     Raises
     ------
@@ -45,18 +51,21 @@ def load_given(network: nn.Module, path: Path) -> nn.Module:
     try:
         tensors = _read(path)
         network.load_state_dict(timm_names(tensors), strict=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
+    except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
         raise Misconfigured(
             f"The weights {path} cannot be loaded: {error}",
-            remedy="Give a safetensors or .pth file of this network; torchvision's vit_b_16 fits the preset paper.",
+            remedy="Give a safetensors or .pth file of this network: torchvision's vit_b_16 for the trunk of preset"
+            " paper, its mobilenet_v2 and shufflenet_v2_x1_0 for these two.",
         ) from error
     return network.eval().requires_grad_(False)
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     if path.suffix in (".pth", ".pt"):
-        if not zipfile.is_zipfile(path):
-            raise OSError("it is not in the format that PyTorch writes since version 1.6")
+        with path.open("rb") as file:
+            begins = file.read(len(_OLD_FORMAT))
+        if begins != _OLD_FORMAT and not zipfile.is_zipfile(path):
+            raise OSError("it is not in a format that PyTorch writes")
         tensors: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return tensors
     read: Mapping[str, Tensor] = load_file(path)
@@ -65,7 +74,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 def timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of torchvision's vision transformer by timm's names, and any others as they are."""
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(("heads.", "head."))}
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(_CLASSIFIERS)}
     return {_timm_name(name): tensor for name, tensor in kept.items()} if _TORCHVISION in tensors else kept
 
 

@@ -15,7 +15,12 @@ Tick = Callable[[int, int], None]
 
 
 def fit(
-    optimizer: Optimizer, samples: int, schedule: Schedule, loss_of: Callable[[Tensor], Tensor], tick: Tick
+    optimizer: Optimizer,
+    samples: int,
+    schedule: Schedule,
+    loss_of: Callable[[Tensor], Tensor],
+    tick: Tick,
+    backward: Callable[[Tensor], None] = Tensor.backward,
 ) -> list[float]:
     """Train by the schedule and return the mean loss of every epoch.
 
@@ -23,6 +28,8 @@ def fit(
     ----------
     samples
         How many samples there are; `loss_of` is given the indices of a batch, int64 (B,).
+    backward
+        Fabric's, for a network that Fabric has set up.
     """
     steps = max(1, math.ceil((samples - 1) / schedule.batch))  # a batch of one joins another, see `_batches`
     falling = CosineAnnealingLR(optimizer, T_max=schedule.epochs * steps)
@@ -32,7 +39,7 @@ def fit(
         for batch in _batches(samples, schedule.batch):
             loss = loss_of(batch)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            backward(loss)
             optimizer.step()
             falling.step()
             total += loss.item() * len(batch)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from stact_pacs.bundle import Estimate, MeasuredPoint
+from stact_pacs.bundle import Estimate
 from stact_pacs.domain import OperatingPoint
 
 RULE_OUT_SENSITIVITY = 0.95
@@ -67,17 +67,3 @@ def rounded_down(threshold: float) -> float:
     (0.618, 1.0)
     """
     return float(np.floor(min(threshold, 1.0) * _THRESHOLD_STEPS) / _THRESHOLD_STEPS)
-
-
-def measured(
-    point: OperatingPoint, malignant: np.ndarray, probabilities: np.ndarray, *, default: bool = False
-) -> MeasuredPoint:
-    """Return the point with the sensitivity and specificity that it has on these nodules."""
-    positive = probabilities >= point.threshold
-    return MeasuredPoint(
-        name=point.name,
-        threshold=point.threshold,
-        sensitivity=wilson(int((positive & malignant).sum()), int(malignant.sum())),
-        specificity=wilson(int((~positive & ~malignant).sum()), int((~malignant).sum())),
-        default=default,
-    )

@@ -1,4 +1,4 @@
-"""Train what the paper takes ready-made: the segmenter, and the trunk that is frozen afterwards."""
+"""Train on phantoms what the paper takes ready-made: the segmenter, and the trunk that is frozen afterwards."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from stact_pacs.cine.crops import Letterbox, nodule_input, segmenter_input
 from stact_pacs.cine.preprocessing import Preprocessing
+from stact_pacs.networks.config import SegmenterConfig, TrunkConfig
 from stact_pacs.networks.image_encoder import build_trunk
 from stact_pacs.networks.msunet import MsuNet
 from stact_pacs.train.loop import Tick, fit
 from stact_pacs.train.losses import mask_loss
 from stact_pacs.train.phantom import PhantomCine
-from stact_pacs.train.preset import Preset
+from stact_pacs.train.preset import Schedule
 
 _FRAME_STEP = 3
 """Every third frame trains the segmenter: its neighbours are nearly the same picture."""
@@ -48,21 +49,21 @@ def segmenter_frames(cines: Iterable[PhantomCine], preprocessing: Preprocessing)
     images, masks = [], []
     for cine in cines:
         images.append(segmenter_input(cine.region_frames[::_FRAME_STEP], preprocessing))
-        masks.append(_mask_squares(cine.region_masks[::_FRAME_STEP], preprocessing.segmenter_size))
+        masks.append(mask_squares(cine.region_masks[::_FRAME_STEP], preprocessing.segmenter_size))
     return Frames(images=torch.from_numpy(np.concatenate(images)), masks=torch.from_numpy(np.concatenate(masks)))
 
 
-def _mask_squares(masks: np.ndarray, size: int) -> np.ndarray:
+def mask_squares(masks: np.ndarray, size: int) -> np.ndarray:
     """Place masks, bool (T, H, W), where `segmenter_input` places their frames: float32 (T, 1, size, size), 0 or 1."""
     letterbox = Letterbox(height=masks.shape[1], width=masks.shape[2], size=size)
     squares = np.stack([letterbox.enter(mask.astype(np.float32)) for mask in masks])
     return (squares[:, np.newaxis] >= 0.5).astype(np.float32)
 
 
-def fit_segmenter(frames: Frames, preset: Preset, tick: Tick) -> MsuNet:
+def fit_segmenter(frames: Frames, config: SegmenterConfig, schedule: Schedule, tick: Tick) -> MsuNet:
     """Train the MSU-Net on frames, mirrored and with other gains half of the time."""
-    segmenter = MsuNet(preset.segmenter).train()
-    optimizer = torch.optim.AdamW(segmenter.parameters(), lr=preset.segmenter_schedule.rate, weight_decay=_WEIGHT_DECAY)
+    segmenter = MsuNet(config).train()
+    optimizer = torch.optim.AdamW(segmenter.parameters(), lr=schedule.rate, weight_decay=_WEIGHT_DECAY)
 
     def loss_of(batch: Tensor) -> Tensor:
         images, masks = frames.images[batch], frames.masks[batch]
@@ -70,7 +71,7 @@ def fit_segmenter(frames: Frames, preset: Preset, tick: Tick) -> MsuNet:
         images[mirrored], masks[mirrored] = images[mirrored].flip(-1), masks[mirrored].flip(-1)
         return mask_loss(segmenter(other_gain(images)), masks)
 
-    fit(optimizer, len(frames.images), preset.segmenter_schedule, loss_of, tick)
+    fit(optimizer, len(frames.images), schedule, loss_of, tick)
     return segmenter.eval().requires_grad_(False)
 
 
@@ -97,12 +98,10 @@ class Stacks:
     """float32 (N,): mean grey value of the nodule, in [0, 1]."""
 
 
-def trunk_stacks(cines: Iterable[PhantomCine], preset: Preset, seed: int) -> Stacks:
+def trunk_stacks(cines: Iterable[PhantomCine], preprocessing: Preprocessing, seed: int) -> Stacks:
     """Cut cines into image stacks, each cine three times with other boxes; cines without a nodule give none."""
     rng = np.random.default_rng(seed)
-    parts = [
-        _reading(cine, offset, preset.preprocessing, rng) for cine in cines if cine.masks.any() for offset in _OFFSETS
-    ]
+    parts = [_reading(cine, offset, preprocessing, rng) for cine in cines if cine.masks.any() for offset in _OFFSETS]
     images, texture, echo = (torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True))
     return Stacks(images=images, texture=texture, echo=echo)
 
@@ -128,12 +127,12 @@ def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return moved | mask if rng.random() < 0.5 else moved
 
 
-def fit_trunk(stacks: Stacks, preset: Preset, tick: Tick) -> nn.Module:
+def fit_trunk(stacks: Stacks, config: TrunkConfig, schedule: Schedule, tick: Tick) -> nn.Module:
     """Train the trunk to see punctate foci and grey value, mirrored and with other gains; then freeze it."""
-    trunk = build_trunk(preset.trunk).train()
-    readout = nn.Linear(preset.trunk.embed_dim, 2)
+    trunk = build_trunk(config).train()
+    readout = nn.Linear(config.embed_dim, 2)
     parameters = [*trunk.parameters(), *readout.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=preset.trunk_schedule.rate, weight_decay=_WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=_WEIGHT_DECAY)
 
     def loss_of(batch: Tensor) -> Tensor:
         images = stacks.images[batch]
@@ -143,5 +142,5 @@ def fit_trunk(stacks: Stacks, preset: Preset, tick: Tick) -> nn.Module:
         texture = functional.binary_cross_entropy_with_logits(answer[:, 0], stacks.texture[batch])
         return texture + functional.mse_loss(answer[:, 1], stacks.echo[batch])
 
-    fit(optimizer, len(stacks.images), preset.trunk_schedule, loss_of, tick)
+    fit(optimizer, len(stacks.images), schedule, loss_of, tick)
     return trunk.eval().requires_grad_(False)

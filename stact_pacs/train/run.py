@@ -5,42 +5,35 @@ a CPU ends with the same bits: every stage draws its own random numbers and comp
 """
 
 import json
-import multiprocessing
-import os
-import platform
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict
 from hashlib import sha256
-from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import cv2
-import numpy as np
-import torch
-
-from stact_pacs import __version__
-from stact_pacs.errors import Defect, Misconfigured
+from stact_pacs.errors import Misconfigured
+from stact_pacs.networks.design import ImageEncoder
 from stact_pacs.pipeline.load import pick_device
 from stact_pacs.train.data import Cohort, NoduleRecord, open_cohort
+from stact_pacs.train.executors import Executor, Submit, workers
+from stact_pacs.train.folds import divide, require_no_leak
 from stact_pacs.train.recipes import RECIPES, Need, Recipe
-from stact_pacs.train.run_folder import RunFolder, read_json, write_json
-from stact_pacs.train.run_folds import divide, require_no_leak
+from stact_pacs.train.run_folder import RunFolder, forget_marks, read_json, write_json
 from stact_pacs.train.run_presets import RunPreset
 from stact_pacs.train.run_setup import RunSetup
-from stact_pacs.train.stages import Stage, perform, stages_of
+from stact_pacs.train.software import software_versions
+from stact_pacs.train.stages import Stage, planned_stages
 from stact_pacs.train.start_stage import require_start
+from stact_pacs.train.status import work_at_hand
 
 DEFAULT_FOLDS = 5
 """Folds of the paper's cross-validation (Section 3)."""
 DEFAULT_SEED = 20260101
 
-Executor = Literal["local"]
-"""Where the stages are computed: in processes of this machine."""
+_LOOK_EVERY_S = 1.0
+"""So often the marks of the stages at work are read."""
+
 Progress = Callable[[str, int, int], None]
 """Called with (stages of this kind, done, in all)."""
 
@@ -66,7 +59,9 @@ def run(
     processes: int = 0,
     trunk_weights: Path | None = None,
     segmenter_weights: Path | None = None,
+    backbone_weights: Mapping[ImageEncoder, Path] | None = None,
     progress: Progress,
+    note: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Train every recipe on every fold of the cohort in `data`, and leave everything in the folder `out`.
 
@@ -76,33 +71,37 @@ def run(
         Go on with the run in `out`; its recipes and those given here are trained, what is finished stays.
     controls
         Train and ask the negative controls of STACT-Time as well.
+    executor, processes
+        Where the stages are computed, and how many at the same time: see `executors.workers`.
     device
-        `cpu`, `cuda`, or `auto`. Equal bits are promised on a CPU.
-    processes
-        Stages that are computed at the same time; 0: one for each core, or one alone on a GPU.
+        `cpu`, `cuda` for every GPU, `cuda:N` for one, or `auto`. Equal bits are promised on a CPU.
     trunk_weights, segmenter_weights
-        Safetensors files that trunk and segmenter start from, instead of phantoms.
+        Files that trunk and segmenter start from, instead of phantoms: see `given_weights.load_given`.
+    backbone_weights
+        Files that the convolutional frame encoders start from, instead of chance.
+    note
+        Called about once a second with a line on the stages at work.
 
     Raises
     ------
     Misconfigured
         `out` holds a run and `resume` is not given, or another run than asked for; or the data cannot fill the folds.
     """
-    assert executor == "local", "no other executor is known"
     setup = RunSetup(
-        data=data,
-        folder=RunFolder(out),
+        data=data.resolve(),  # Ray's workers have another working directory
+        folder=RunFolder(out.resolve()),
         preset=preset,
         seed=seed,
         device=str(pick_device(device)),
-        trunk_weights=trunk_weights,
-        segmenter_weights=segmenter_weights,
+        trunk_weights=trunk_weights and trunk_weights.resolve(),
+        segmenter_weights=segmenter_weights and segmenter_weights.resolve(),
+        backbone_weights={name: path.resolve() for name, path in (backbone_weights or {}).items()},
     )
     _require_new_or_resumed(out, resume=resume)
     out.mkdir(parents=True, exist_ok=True)
     with setup.folder.locked():
         begin(setup, recipes, folds, controls=controls)
-        _perform_all(setup, planned_stages(setup.folder), processes or _processes(setup), progress)
+        _perform_all(setup, executor, processes, progress, note)
 
 
 def _require_new_or_resumed(out: Path, *, resume: bool) -> None:
@@ -161,14 +160,10 @@ def _settings(
         "weights": {
             "trunk": _sha256(setup.trunk_weights),
             "segmenter": _sha256(setup.segmenter_weights),
+            **{name.value: _sha256(path) for name, path in setup.backbone_weights.items()},
         },
         "device": setup.device,
-        "software": {
-            "stact_pacs": __version__,
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-        },
+        "software": software_versions(),
     }
 
 
@@ -217,61 +212,36 @@ def _resumed(begun: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     return {**begun, "recipes": recipes, "controls": begun["controls"] or asked["controls"]}
 
 
-def planned_stages(folder: RunFolder) -> list[list[Stage]]:
-    """Return what the run in this folder has to do, finished or not, in groups."""
-    settings = read_json(folder.settings)
-    recipes = [RECIPES[name] for name in settings["recipes"]]
-    return stages_of(recipes, settings["folds"], controls=settings["controls"])
-
-
 # -- computing -----------------------------------------------------------------------------------------
 
 
-def _processes(setup: RunSetup) -> int:
-    return 1 if setup.device.startswith("cuda") else os.cpu_count() or 1
-
-
-def _perform_all(setup: RunSetup, groups: Sequence[Sequence[Stage]], processes: int, progress: Progress) -> None:
-    """Do what is missing, group by group, in processes of one thread each."""
+def _perform_all(
+    setup: RunSetup, executor: Executor, processes: int, progress: Progress, note: Callable[[str], None]
+) -> None:
+    """Do what is missing, group by group."""
+    groups = planned_stages(setup.folder)
     if all(stage.result(setup.folder).exists() for group in groups for stage in group):
         return
-    context: SpawnContext = multiprocessing.get_context("spawn")  # a forked torch may hang in its thread pools
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_in_worker) as pool:
+    forget_marks(setup.folder.root)
+    with workers(executor, setup, processes) as submit:
         for group in groups:
-            _perform_group(pool, setup, group, progress)
+            _perform_group(submit, setup.folder, group, progress, note)
 
 
-def _perform_group(pool: ProcessPoolExecutor, setup: RunSetup, group: Sequence[Stage], progress: Progress) -> None:
+def _perform_group(
+    submit: Submit, folder: RunFolder, group: Sequence[Stage], progress: Progress, note: Callable[[str], None]
+) -> None:
     name = group[0].work.value
-    missing = [stage for stage in group if not stage.result(setup.folder).exists()]
-    done = len(group) - len(missing)
-    progress(name, done, len(group))
-    futures = [pool.submit(perform, setup, stage) for stage in missing]
+    futures = [submit(stage) for stage in group if not stage.result(folder).exists()]
+    pending: Collection[Future[None]] = futures
     try:
-        for future in as_completed(futures):
-            future.result()
-            done += 1
-            progress(name, done, len(group))
-    except BrokenProcessPool as error:
-        raise Defect(
-            f"A worker died in the stages {name!r}, most likely for want of memory.",
-            remedy="Resume the run, with fewer processes.",
-        ) from error
+        while pending:
+            progress(name, len(group) - len(pending), len(group))
+            finished, pending = wait(pending, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            note(work_at_hand(folder, group))
     finally:
         for future in futures:
             future.cancel()
-
-
-def _in_worker() -> None:
-    """Prepare a worker: one thread, so that sums are always added in one order; and never outlive the run."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word; the run itself says what happened
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)  # killed runs leave no worker behind that would write beside a resumed run
-
-    threading.Thread(target=follow, daemon=True).start()
+    progress(name, len(group), len(group))

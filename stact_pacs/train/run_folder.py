@@ -19,9 +19,10 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,25 @@ from torch import Tensor, nn
 from stact_pacs.errors import Misconfigured
 
 _PART = ".part"
-"""A result that is being made; it never counts as one."""
+"""A result that is being written; it never counts as one."""
+_AT_WORK = ".at-work"
+"""Beside a result that is being made: how far it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtWork:
+    """How far a stage is that somebody works on."""
+
+    done: int = 0
+    total: int = 0
+    """Epochs or nodules; 0 before the first count."""
+    seconds: float = 0.0
+    """From the start of the stage to the last count."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the rest takes if it goes on as it went; None while nothing is done."""
+        return self.seconds * (self.total - self.done) / self.done if self.done else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +130,41 @@ class RunFolder:
         return False
 
 
-def announce(path: Path) -> None:
+def announce(path: Path, at_work: AtWork) -> None:
     """Leave a mark that this result is being made; with the run's lock held, `status` reports it as running."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _part(path).touch()
+    mark = path.with_name(path.name + _AT_WORK)
+    mark.with_name(mark.name + _PART).write_text(json.dumps(asdict(at_work)))
+    mark.with_name(mark.name + _PART).replace(mark)  # a reader never sees half of it
 
 
-def is_announced(path: Path) -> bool:
-    """Tell whether somebody began to make this result, and did not finish."""
-    return _part(path).exists()
+def announced(path: Path) -> AtWork | None:
+    """Return how far this result is; None when nobody began to make it, or it is finished."""
+    try:
+        return AtWork(**read_json(path.with_name(path.name + _AT_WORK)))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def at_work_on(path: Path) -> Iterator[Callable[[int, int], None]]:
+    """Announce a result as long as it is being made; what is yielded is told (done, in all)."""
+    begun = time.monotonic()
+
+    def tick(done: int, total: int) -> None:
+        announce(path, AtWork(done=done, total=total, seconds=time.monotonic() - begun))
+
+    announce(path, AtWork())
+    try:
+        yield tick
+    finally:
+        path.with_name(path.name + _AT_WORK).unlink()
+
+
+def forget_marks(root: Path) -> None:
+    """Remove the marks of a run that was killed."""
+    for mark in root.rglob("*" + _AT_WORK):
+        mark.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

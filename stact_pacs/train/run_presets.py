@@ -5,7 +5,7 @@ from typing import Literal
 
 from stact_pacs.cine.preprocessing import Preprocessing
 from stact_pacs.networks.config import MemberConfig, SegmenterConfig, TrunkConfig
-from stact_pacs.train.preset import DEMO, SMOKE, Preset, Schedule
+from stact_pacs.train.preset import PhantomStart, Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,7 @@ class RunPreset:
     """Everything that shapes a run but the data, the folds, the seed and the recipes."""
 
     name: str
-    phantoms: Preset | None
+    phantoms: PhantomStart | None
     """Phantoms on which segmenter and trunk start; None: both start from given weights, the segmenter also without."""
     segmenter: SegmenterConfig
     trunk: TrunkConfig
@@ -58,35 +58,59 @@ PAPER = RunPreset(
 )
 """The paper's numbers: for a GPU and the Stanford cohort."""
 
+_TRUNK = TrunkConfig(img_size=64, patch_size=8, embed_dim=64, depth=4, num_heads=4, global_pool="avg")
+
 PHANTOM = RunPreset(
     name="phantom",
-    phantoms=DEMO,
-    segmenter=DEMO.segmenter,
-    trunk=DEMO.trunk,
-    member=DEMO.member,
-    preprocessing=DEMO.preprocessing,
+    phantoms=PhantomStart(
+        nodules=100,
+        malignant=50,
+        without_nodule=14,
+        frames=(30, 42),
+        segmenter_schedule=Schedule(epochs=4, batch=16, rate=3e-3),
+        trunk_schedule=Schedule(epochs=12, batch=32, rate=2e-3),
+    ),
+    segmenter=SegmenterConfig(widths=(8, 16, 32, 64)),
+    trunk=_TRUNK,
+    member=MemberConfig(trunk_dim=_TRUNK.embed_dim, ffn_dim=256),
+    preprocessing=Preprocessing(
+        segmenter_size=96,
+        image_size=_TRUNK.img_size,
+        mask_size=64,
+        crop="paper",  # the image branch is to see texture, the mask branch shape: see train/cases.py
+        min_frames=6,
+    ),
     frame_step=6,
     segmenter_schedule=Schedule(epochs=3, batch=16, rate=1e-3),
-    head_schedule=DEMO.head_schedule,
+    head_schedule=Schedule(epochs=60, batch=64, rate=5e-2),
     backbone_schedule=Schedule(epochs=6, batch=32, rate=1e-2),
-    mask_schedule=DEMO.mask_schedule,
-    fusion_schedule=DEMO.fusion_schedule,
+    mask_schedule=Schedule(epochs=10, batch=64, rate=2e-3),
+    fusion_schedule=Schedule(epochs=45, batch=16, rate=5e-4),
 )
 """Small networks from nothing: an hour on two CPU cores for 300 synthetic nodules."""
 
+_TINY_TRUNK = TrunkConfig(img_size=32, patch_size=8, embed_dim=16, depth=1, num_heads=2, global_pool="avg")
+
 SMOKE_RUN = RunPreset(
     name="smoke",
-    phantoms=SMOKE,
-    segmenter=SMOKE.segmenter,
-    trunk=SMOKE.trunk,
-    member=SMOKE.member,
-    preprocessing=SMOKE.preprocessing,
+    phantoms=PhantomStart(
+        nodules=6,
+        malignant=3,
+        without_nodule=1,
+        frames=(10, 12),
+        segmenter_schedule=Schedule(epochs=40, batch=8, rate=1e-2),
+        trunk_schedule=Schedule(epochs=1, batch=16, rate=1e-3),
+    ),
+    segmenter=SegmenterConfig(widths=(4, 8, 16)),
+    trunk=_TINY_TRUNK,
+    member=MemberConfig(trunk_dim=_TINY_TRUNK.embed_dim, embedding_dim=16, heads=2, ffn_dim=16, hidden_dim=8),
+    preprocessing=Preprocessing(segmenter_size=48, image_size=_TINY_TRUNK.img_size, mask_size=16),
     frame_step=4,
     segmenter_schedule=Schedule(epochs=15, batch=8, rate=1e-2),
-    head_schedule=SMOKE.head_schedule,
+    head_schedule=Schedule(epochs=1, batch=16, rate=1e-2),
     backbone_schedule=Schedule(epochs=1, batch=16, rate=1e-3),
-    mask_schedule=SMOKE.mask_schedule,
-    fusion_schedule=SMOKE.fusion_schedule,
+    mask_schedule=Schedule(epochs=1, batch=16, rate=1e-3),
+    fusion_schedule=Schedule(epochs=1, batch=4, rate=1e-3),
 )
 """Proves in minutes that every stage of every recipe runs; its scores are worthless."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stact_pacs.cine.crops import Letterbox, segmenter_input
+from stact_pacs.cine.crops import segmenter_input
 from stact_pacs.networks.msunet import MsuNet
 from stact_pacs.pipeline.nodules import Track, track_nodules
 from stact_pacs.pipeline.segment import segment
@@ -17,7 +17,7 @@ from stact_pacs.train.data import Cohort, NoduleClip
 from stact_pacs.train.loop import fit
 from stact_pacs.train.losses import mask_loss
 from stact_pacs.train.metrics import dice
-from stact_pacs.train.pretraining import other_gain
+from stact_pacs.train.pretraining import mask_squares, other_gain
 from stact_pacs.train.run_folder import load_weights, read_tensors, write_bytes, write_json, write_weights
 from stact_pacs.train.run_setup import BATCH, RunSetup, unheard
 from stact_pacs.train.start_stage import SEGMENTER
@@ -54,15 +54,8 @@ def frame_set(cohort: Cohort, annot_ids: Sequence[str], setup: RunSetup) -> Fram
         frames, truth = region_of(cohort.clip(annot_id))
         inputs = segmenter_input(frames[::step], preprocessing)
         images.append(np.rint(inputs * _WHITE).astype(np.uint8))
-        masks.append(_mask_squares(truth[::step], preprocessing.segmenter_size))
+        masks.append(mask_squares(truth[::step], preprocessing.segmenter_size).astype(np.uint8))
     return FrameSet(images=torch.from_numpy(np.concatenate(images)), masks=torch.from_numpy(np.concatenate(masks)))
-
-
-def _mask_squares(masks: np.ndarray, size: int) -> np.ndarray:
-    """Place masks, bool (T, H, W), where `segmenter_input` places their frames: uint8 (T, 1, size, size), 0 or 1."""
-    letterbox = Letterbox(height=masks.shape[1], width=masks.shape[2], size=size)
-    squares = np.stack([letterbox.enter(mask.astype(np.float32)) for mask in masks])
-    return (squares[:, np.newaxis] >= 0.5).astype(np.uint8)
 
 
 def fine_tune_segmenter(setup: RunSetup, cohort: Cohort, fold: int) -> None:
@@ -72,32 +65,32 @@ def fine_tune_segmenter(setup: RunSetup, cohort: Cohort, fold: int) -> None:
     segmenter = MsuNet(setup.preset.segmenter)
     segmenter.load_state_dict(read_tensors(setup.folder.start(SEGMENTER)))
     with setup.chance("segmenter", str(fold)):
-        best = fit_with_validation(segmenter.to(setup.torch_device), training, validation, setup)
+        best = fit_with_validation(segmenter, training, validation, setup)
     write_weights(setup.folder.segmenter(fold), best)
 
 
 def fit_with_validation(segmenter: nn.Module, training: FrameSet, validation: FrameSet, setup: RunSetup) -> nn.Module:
     """Train the segmenter and return it as it was after the epoch with the best Dice on the validation frames."""
-    schedule, device = setup.preset.segmenter_schedule, setup.torch_device
+    schedule, fabric = setup.preset.segmenter_schedule, setup.fabric
     optimizer = torch.optim.AdamW(segmenter.parameters(), lr=schedule.rate, weight_decay=_WEIGHT_DECAY)
+    trained, optimizer = fabric.setup(segmenter, optimizer)
     best_dice, best = -1.0, segmenter.state_dict()
 
     def loss_of(batch: Tensor) -> Tensor:
         images, masks = training.images[batch].float() / _WHITE, training.masks[batch].float()
         mirrored = torch.rand(len(batch)) < 0.5
         images[mirrored], masks[mirrored] = images[mirrored].flip(-1), masks[mirrored].flip(-1)
-        with setup.autocast():
-            logits = segmenter(other_gain(images).to(device))
-        return mask_loss(logits.float(), masks.to(device))
+        return mask_loss(trained(fabric.to_device(other_gain(images))), fabric.to_device(masks))
 
-    def keep_best(_done: int, _total: int) -> None:
+    def keep_best(done: int, total: int) -> None:
         nonlocal best_dice, best
         now = mean_dice(segmenter, validation, setup)
         if now > best_dice:
             best_dice, best = now, {name: tensor.clone() for name, tensor in segmenter.state_dict().items()}
         segmenter.train()
+        setup.tick(done, total)
 
-    fit(optimizer, len(training.images), schedule, loss_of, keep_best)
+    fit(optimizer, len(training.images), schedule, loss_of, keep_best, fabric.backward)
     segmenter.load_state_dict(best)
     return segmenter
 
@@ -107,7 +100,7 @@ def mean_dice(segmenter: nn.Module, frames: FrameSet, setup: RunSetup) -> float:
     segmenter.eval()
     threshold, values = setup.preset.preprocessing.mask_threshold, []
     for images, masks in zip(torch.split(frames.images, BATCH), torch.split(frames.masks, BATCH), strict=True):
-        with torch.inference_mode(), setup.autocast():
+        with torch.inference_mode(), setup.fabric.autocast():
             found = segmenter(images.to(setup.torch_device).float() / _WHITE).float().sigmoid().cpu() >= threshold
         values += [dice(one.numpy(), other.numpy()) for one, other in zip(found, masks.bool(), strict=True)]
     return float(np.mean(values))
@@ -123,7 +116,9 @@ def segment_test_fold(setup: RunSetup, cohort: Cohort, fold: int) -> None:
     preprocessing = setup.preset.preprocessing
     numbers = {annot_id: number for number, annot_id in enumerate(setup.fold_of)}
     digest, nodules = hashlib.sha256(), []
-    for annot_id in setup.split(fold).test:
+    tested = setup.split(fold).test
+    for done, annot_id in enumerate(tested):
+        setup.tick(done, len(tested))
         frames, truth = region_of(cohort.clip(annot_id))
         found = segment(frames, networks, preprocessing, batch_frames=BATCH, tick=unheard)
         tracks = track_nodules(found, preprocessing).tracks

@@ -1,7 +1,7 @@
 """The stages of a run as data: what there is to do, in which order, where each result lies, and who makes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from stact_pacs.train.controls import CONTROLS
 from stact_pacs.train.data import open_cohort
 from stact_pacs.train.encoder_stage import train_encoder
 from stact_pacs.train.feature_cache import cache_crops, cache_features
-from stact_pacs.train.recipes import Method, Recipe, recipe_named
-from stact_pacs.train.run_folder import RunFolder, announce
+from stact_pacs.train.recipes import RECIPES, Method, Recipe, recipe_named
+from stact_pacs.train.run_folder import RunFolder, at_work_on, read_json
 from stact_pacs.train.run_labels import PERMUTED
 from stact_pacs.train.run_setup import RunSetup
 from stact_pacs.train.segmentation_stage import fine_tune_segmenter, segment_test_fold
@@ -59,6 +59,11 @@ class Stage:
         """For people: `encoder vit, fold 2`."""
         words = f"{self.work} {self.subject}{self.variant}".strip()
         return words if self.fold is None else f"{words}, fold {self.fold}"
+
+    @property
+    def part(self) -> str:
+        """What its progress counts."""
+        return "nodule" if self.work in {Work.MASKS, Work.FEATURES, Work.CROPS} else "epoch"
 
     def result(self, folder: RunFolder) -> Path:
         """Return the file that is there once the stage is finished."""
@@ -105,6 +110,13 @@ def stages_of(recipes: Sequence[Recipe], folds: int, *, controls: bool) -> list[
     return [group for group in groups if group]
 
 
+def planned_stages(folder: RunFolder) -> list[list[Stage]]:
+    """Return what the run in this folder has to do, finished or not, in groups."""
+    settings = read_json(folder.settings)
+    recipes = [RECIPES[name] for name in settings["recipes"]]
+    return stages_of(recipes, settings["folds"], controls=settings["controls"])
+
+
 def _before_encoders(networks: Sequence[Recipe], folds: int) -> list[list[Stage]]:
     """Return what all networks share: start weights, segmenters, masks, and what the encoders read."""
     cached = [Work.FEATURES]
@@ -130,9 +142,12 @@ def _per_fold(work: Work, named: Sequence[tuple[str, str]], folds: int) -> list[
 def perform(setup: RunSetup, stage: Stage) -> None:
     """Do one stage, unless its result is there."""
     result = stage.result(setup.folder)
-    if result.exists():
-        return
-    announce(result)
+    if not result.exists():
+        with at_work_on(result) as tick:
+            _perform(replace(setup, tick=tick), stage)
+
+
+def _perform(setup: RunSetup, stage: Stage) -> None:
     fold = stage.fold or 0
     if stage.work is Work.START:
         (start_segmenter if stage.subject == SEGMENTER else start_trunk)(setup)

@@ -5,13 +5,13 @@ from torch import nn
 from stact_pacs.errors import Misconfigured
 from stact_pacs.networks.image_encoder import build_trunk
 from stact_pacs.networks.msunet import MsuNet
-from stact_pacs.train.demo_bundle import cohort_cases
+from stact_pacs.train.cohort import start_cases
 from stact_pacs.train.given_weights import load_given
 from stact_pacs.train.phantom import PhantomCine, render
-from stact_pacs.train.preset import Preset
+from stact_pacs.train.preset import PhantomStart
 from stact_pacs.train.pretraining import fit_segmenter, fit_trunk, segmenter_frames, trunk_stacks
 from stact_pacs.train.run_folder import write_weights
-from stact_pacs.train.run_setup import RunSetup, derived_seed, unheard
+from stact_pacs.train.run_setup import RunSetup, derived_seed
 
 SEGMENTER, TRUNK = "segmenter", "trunk"
 
@@ -39,8 +39,8 @@ def start_segmenter(setup: RunSetup) -> None:
         if setup.segmenter_weights is not None:
             segmenter = load_given(segmenter, setup.segmenter_weights)
         elif phantoms is not None:
-            frames = segmenter_frames(_cines(phantoms, setup.seed), phantoms.preprocessing)
-            segmenter = fit_segmenter(frames, phantoms, unheard)
+            frames = segmenter_frames(_cines(phantoms, setup.seed), setup.preset.preprocessing)
+            segmenter = fit_segmenter(frames, setup.preset.segmenter, phantoms.segmenter_schedule, setup.tick)
     write_weights(setup.folder.start(SEGMENTER), segmenter)
 
 
@@ -52,10 +52,11 @@ def start_trunk(setup: RunSetup) -> None:
     else:
         assert phantoms is not None, "`require_start` was asked before the run began"
         with setup.chance("start", TRUNK):
-            stacks = trunk_stacks(_cines(phantoms, setup.seed), phantoms, derived_seed(setup.seed, "boxes"))
-            trunk = fit_trunk(stacks, phantoms, unheard)
+            cines = _cines(phantoms, setup.seed)
+            stacks = trunk_stacks(cines, setup.preset.preprocessing, derived_seed(setup.seed, "boxes"))
+            trunk = fit_trunk(stacks, setup.preset.trunk, phantoms.trunk_schedule, setup.tick)
     write_weights(setup.folder.start(TRUNK), trunk)
 
 
-def _cines(phantoms: Preset, seed: int) -> list[PhantomCine]:
-    return [render(case) for case in cohort_cases(phantoms.pretraining, seed, "pretraining", phantoms.frames)]
+def _cines(phantoms: PhantomStart, seed: int) -> list[PhantomCine]:
+    return [render(case) for case in start_cases(phantoms, seed)]

@@ -21,10 +21,12 @@ PROGRAM = textwrap.dedent(
     from datetime import UTC, datetime
     from pathlib import Path
     from stact_pacs import log
+    from stact_pacs.receive.commitment import Commitments
     from stact_pacs.receive.inbox import Inbox
     from stact_pacs.receive.listener import Listener
     from stact_pacs.receive.reconcile import reconcile
     from stact_pacs.settings.receiving import Receive
+    from stact_pacs.store.commitments import CommitmentRecords
     from stact_pacs.store.database import Database
     from stact_pacs.store.instances import InstanceRecords
     from stact_pacs.store.migrate import upgrade
@@ -35,7 +37,8 @@ PROGRAM = textwrap.dedent(
     upgrade(database)
     inbox = Inbox(folder / "inbox", InstanceRecords(database), reserve_mb=reserve_mb, now=lambda: datetime.now(UTC))
     reconcile(inbox)
-    listener = Listener(Receive(port=port, accept_any=True), inbox)
+    commitments = Commitments(CommitmentRecords(database), may_ask=["MODALITY"], now=lambda: datetime.now(UTC))
+    listener = Listener(Receive(port=port, accept_any=True), inbox, commitments)
     listener.start()
     # Not ru_maxrss: a child inherits the peak of the process that started it.
     peak_kb = lambda: re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]

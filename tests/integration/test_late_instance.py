@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
 from stact_pacs import app as application
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import JobState, ObjectKind
+from stact_pacs.domain import JobState, ObjectKind, Unknown, Uptime
 from stact_pacs.flow import close_quiet_series
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
@@ -49,10 +49,22 @@ def receive(stact: application.App, path: Path, *, at: datetime) -> None:
     stact.instances.admit(read_instance(path), now=at)
 
 
-def score_quiet_series(stact: application.App, *, at: datetime) -> int:
-    """Close what is quiet and score it; return the job."""
-    made = close_quiet_series(stact.series, quiet_period_s=60, bundle_digest=stact.bundle.identity.sha256, now=at)
-    assert made == 1
+def close(stact: application.App, *, at_s: float) -> int:
+    """Let the timer beat at this uptime; return how many jobs that made."""
+    return close_quiet_series(
+        stact.series,
+        stact.settings.series,
+        missing=lambda _series: Unknown.CANNOT_SAY,
+        bundle_digest=stact.bundle.identity.sha256,
+        uptime=Uptime(boot_id="boot", seconds=at_s),
+        now=NOW,
+    )
+
+
+def score_quiet_series(stact: application.App, *, from_s: float) -> int:
+    """Close the series after its quiet period and score it; return the job."""
+    assert close(stact, at_s=from_s) == 0
+    assert close(stact, at_s=from_s + 60) == 1
     assert stact.worker.run_once()
     return stact.jobs.list()[0].id
 
@@ -64,11 +76,11 @@ def report_of(stact: application.App, job: int) -> pydicom.Dataset:
 def test_a_late_frame_makes_a_result_that_names_the_one_it_replaces(stact: application.App, tmp_path: Path) -> None:
     for number in range(1, 13):
         receive(stact, frame(tmp_path, number), at=NOW)
-    first = score_quiet_series(stact, at=NOW + timedelta(seconds=61))
+    first = score_quiet_series(stact, from_s=0)
     before = stact.jobs.result_object(first, ObjectKind.SR).content
 
     receive(stact, frame(tmp_path, 13), at=NOW + timedelta(seconds=90))
-    second = score_quiet_series(stact, at=NOW + timedelta(seconds=151))
+    second = score_quiet_series(stact, from_s=90)
 
     assert second != first
     assert stact.jobs.case(second).series_revision == 2
@@ -80,6 +92,4 @@ def test_a_late_frame_makes_a_result_that_names_the_one_it_replaces(stact: appli
 
 def test_a_series_is_not_closed_before_it_was_quiet(stact: application.App, tmp_path: Path) -> None:
     receive(stact, frame(tmp_path, 1), at=NOW)
-    early = NOW + timedelta(seconds=59)
-    assert close_quiet_series(stact.series, quiet_period_s=60, bundle_digest="b" * 64, now=early) == 0
-    assert stact.jobs.list() == []
+    assert [close(stact, at_s=at_s) for at_s in (1000, 1059, 1060)] == [0, 0, 1]

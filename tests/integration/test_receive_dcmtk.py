@@ -1,56 +1,21 @@
 """DCMTK's tools and pynetdicom send; what was acknowledged is on disk and in the database."""
 
-import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from pathlib import Path
 
 import pydicom
 import pytest
-import sqlalchemy as sa
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
 from pynetdicom import AE
 
-from stact_pacs.receive.inbox import Inbox
-from stact_pacs.receive.listener import Listener
 from stact_pacs.settings.receiving import Receive
-from stact_pacs.store.database import Database
-from stact_pacs.store.instances import InstanceRecords
-from stact_pacs.store.migrate import upgrade
-from stact_pacs.store.schema import instances
+from tests.integration.listening import Service, listening
 from tests.integration.loopback_namespace import require_tools, wait_until
 from tests.integration.receiving import cine
 
 pytestmark = pytest.mark.tools
-
-
-@dataclass
-class Service:
-    """A listener over a real inbox and a real database."""
-
-    listener: Listener
-    inbox: Inbox
-    database: Database
-
-    def rows(self) -> dict[str, str]:
-        """SHA-256 of what is on record, by SOP Instance UID."""
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(instances.c.sop_instance_uid, instances.c.sha256))
-            return {row.sop_instance_uid: row.sha256 for row in rows}
-
-    def every_row_has_its_file(self) -> bool:
-        paths = [self.inbox.folders.object_path(sha256) for sha256 in self.rows().values()]
-        return all(hashlib.sha256(path.read_bytes()).hexdigest() == path.stem for path in paths)
-
-    def parts(self) -> list[Path]:
-        return list(self.inbox.folders.incoming.iterdir())
-
-    def run(self, tool: str, *arguments: str | Path, called: str = "STACT_PACS") -> subprocess.CompletedProcess[str]:
-        where = ["127.0.0.1", str(self.listener.port)]
-        command = [tool, "-v", "-aet", "MODALITY", "-aec", called, *arguments[:1], *where, *arguments[1:]]
-        return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(autouse=True)
@@ -60,24 +25,13 @@ def _dcmtk() -> None:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    services: list[Service] = []
+    with ExitStack() as services:
 
-    def start(*, reserve_mb: int = 1, **settings: object) -> Service:
-        database = Database(f"sqlite:///{tmp_path / 'records.sqlite3'}")
-        upgrade(database)
-        inbox = Inbox(
-            tmp_path / "inbox", InstanceRecords(database), reserve_mb=reserve_mb, now=lambda: datetime.now(UTC)
-        )
-        section = Receive(calling_ae_titles=("MODALITY",)).model_copy(update={"port": 0, **settings})
-        service = Service(Listener(section, inbox), inbox, database)
-        service.listener.start()
-        services.append(service)
-        return service
+        def start(*, reserve_mb: int = 1, **settings: object) -> Service:
+            section = Receive(calling_ae_titles=("MODALITY",)).model_copy(update={"port": 0, **settings})
+            return services.enter_context(listening(tmp_path, section, reserve_mb=reserve_mb))
 
-    yield start
-    for service in services:
-        service.listener.stop(5)
-        service.database.close()
+        yield start
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from stact_pacs.cine.pixel_data import describe
 from stact_pacs.cine.reading import read_header
 from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.errors import Reason, Refused
+from tests.unit.cine.lossless_jpeg import encode_modulo
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
@@ -47,12 +48,26 @@ def without_jfif(codestream: bytes) -> bytes:
 
 
 def test_every_decoder_gives_the_known_answers() -> None:
-    assert decoder_known_answers() == []
+    assert decoder_known_answers() == {}
+
+
+@pytest.mark.parametrize(("uid", "selection_value"), [("1.2.840.10008.1.2.4.57", 4), (JPEG_LOSSLESS, 1)])
+def test_the_known_answers_of_lossless_jpeg_take_differences_modulo(uid: str, selection_value: int) -> None:
+    with (FOLDER / f"{uid}-modulo.dcm").open("rb") as file:
+        dataset = pydicom.dcmread(file)
+    assert list(generate_frames(dataset.PixelData, number_of_frames=2)) == [
+        padded(encode_modulo(frame, selection_value)) for frame in known_rgb()
+    ]
+
+
+def padded(codestream: bytes) -> bytes:
+    return codestream + b"\0" * (len(codestream) % 2)
 
 
 def test_there_is_a_known_answer_for_every_supported_transfer_syntax_and_they_are_small() -> None:
     files = {path.name: path.stat().st_size for path in FOLDER.glob("*.dcm")}
-    assert set(files) == {f"{uid}.dcm" for uid in SUPPORTED_TRANSFER_SYNTAXES}
+    modulo = {f"1.2.840.10008.1.2.4.{last}-modulo.dcm" for last in (57, 70)}
+    assert set(files) == {f"{uid}.dcm" for uid in SUPPORTED_TRANSFER_SYNTAXES} | modulo
     assert sum(files.values()) < 50_000
 
 
@@ -73,9 +88,9 @@ def test_a_wrong_or_missing_answer_is_named(tmp_path: Path, monkeypatch: pytest.
     content[-100:] = bytes(100)
     wrong.write_bytes(content)
     monkeypatch.setattr(known_answers, "FOLDER", tmp_path / "answers")
-    wrongly, missing = decoder_known_answers()
-    assert "decoded wrongly" in wrongly
-    assert RLE in missing
+    problems = decoder_known_answers()
+    assert set(problems) == {"1.2.840.10008.1.2.1", RLE}
+    assert "decoded wrongly" in problems["1.2.840.10008.1.2.1"]
 
 
 @pytest.mark.parametrize("name", ["color3d_jpeg_baseline.dcm", "examples_ybr_color.dcm"])

@@ -88,3 +88,19 @@ def test_plain_progress_tells_now_and_then_between(
     for done in range(25):
         progress("frames", done, 100)
     assert capsys.readouterr().err.splitlines() == ["frames: 0/100", "frames: 10/100", "frames: 20/100"]
+
+
+def test_plain_progress_says_what_is_at_work_once_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    progress = PlainProgress()
+    for second in range(130):
+        now[0] = float(second)
+        progress.note(f"segmenter, fold 0: epoch {second} of 200")
+    progress.note("")
+    assert capsys.readouterr().err.splitlines() == [
+        "  segmenter, fold 0: epoch 60 of 200",
+        "  segmenter, fold 0: epoch 120 of 200",
+    ]

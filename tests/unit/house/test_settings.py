@@ -22,7 +22,7 @@ def test_the_written_example_loads_to_exactly_the_defaults(tmp_path: Path) -> No
 def test_every_line_of_the_example_can_be_taken_in_by_removing_its_hash() -> None:
     lines = [line[2:] if line.startswith("# ") and " = " in line else line for line in example_toml().splitlines()]
     usable = [line for line in lines if "(not set)" not in line and not line.startswith(("A line", "Every setting"))]
-    values = tomllib.loads("\n".join(line.replace("# [[", "[[") for line in usable))
+    values = tomllib.loads("\n".join(line.replace("# [", "[") for line in usable))
     assert Settings(**values).receive.port == 11112
 
 
@@ -98,6 +98,34 @@ def test_settings_that_contradict_each_other_are_all_found(tmp_path: Path) -> No
         "deliver.lease_s",
         "destinations",
     }
+
+
+TLS = {"certificate_file": "certificate.pem", "key_file": "key.pem", "ca_file": "ca.pem"}
+
+
+@pytest.mark.parametrize(
+    ("receive", "told"),
+    [
+        ({"peers": [{"ae_title": "A"}], "calling_ae_titles": ["A "]}, "name A more than once"),
+        ({"peers": [{"ae_title": "A"}, {"ae_title": "A"}]}, "name A more than once"),
+        ({"peers": [{"ae_title": "A", "reserved_associations": 33}]}, "reserve 33 associations"),
+        ({"peers": [{"ae_title": "A", "addresses": ["10.1.2.3/8"]}]}, "network"),
+        ({"peers": [{"ae_title": "A", "addresses": ["pacs.example.org"]}]}, "network"),
+        ({"peers": [{"ae_title": "A", "certificates": ["a"]}]}, r"needs tls\.ca_file"),
+        ({"tls": {**TLS, "ca_file": None}}, "require_client_certificate needs ca_file"),
+    ],
+)
+def test_peers_that_could_never_be_told_apart_or_admitted_are_refused(
+    tmp_path: Path, receive: dict[str, object], told: str
+) -> None:
+    with pytest.raises(Misconfigured, match=told):
+        build({"receive": receive}, base=tmp_path)
+
+
+def test_the_files_of_tls_count_from_the_settings_file(tmp_path: Path) -> None:
+    tls = build({"receive": {"tls": TLS}}, base=tmp_path).receive.tls
+    assert tls is not None
+    assert (tls.certificate_file, tls.ca_file) == (tmp_path / "certificate.pem", tmp_path / "ca.pem")
 
 
 def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -79,8 +79,22 @@ def test_the_concatenation_is_twice_the_embedding_as_in_the_paper() -> None:
 
 def test_positions_are_sines_and_cosines_of_falling_rate() -> None:
     positions = sinusoidal_positions(3, 4)
-    expected = [math.sin(2), math.cos(2), math.sin(2 / 100), math.cos(2 / 100)]
+    expected = [math.sin(2), math.cos(2), math.sin(2 / 30**0.5), math.cos(2 / 30**0.5)]
     assert positions[2].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_two_stacks_of_the_longest_clip_have_nearly_the_same_position() -> None:
+    positions = sinusoidal_positions(147, 256)
+    alike = functional.cosine_similarity(positions[:, None], positions[None], dim=-1) - torch.eye(147)
+    assert alike.max() < 0.98
+
+
+def test_before_training_a_query_attends_most_to_its_own_place_or_the_next() -> None:
+    torch.manual_seed(0)
+    positions = sinusoidal_positions(15, MemberConfig().embedding_dim).unsqueeze(0)
+    block = AttentionBlock(MemberConfig()).eval()
+    _, weights = block(positions, positions, torch.ones(1, 15, dtype=torch.bool))
+    assert (weights[0].argmax(dim=-1) - torch.arange(15)).abs().max() <= 1
 
 
 def test_a_masked_mean_leaves_out_what_is_not_valid() -> None:

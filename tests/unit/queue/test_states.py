@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from stact_pacs.domain import DeliveryState, JobState, Outcome, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState
 from stact_pacs.errors import IllegalMove
 from stact_pacs.queue.states import (
+    COMMITMENT_MOVES,
     DELIVERY_MOVES,
     FINAL_JOB_STATES,
     JOB_MOVES,
@@ -16,7 +17,7 @@ from stact_pacs.queue.states import (
     settled_state,
 )
 
-ALL_MOVES = [*SERIES_MOVES, *JOB_MOVES, *DELIVERY_MOVES]
+ALL_MOVES = [*SERIES_MOVES, *JOB_MOVES, *DELIVERY_MOVES, *COMMITMENT_MOVES]
 
 
 @pytest.mark.parametrize(("source", "target"), ALL_MOVES)
@@ -45,6 +46,7 @@ def test_any_other_move_is_refused(source: JobState, target: JobState) -> None:
         (SeriesState, SERIES_MOVES, SeriesState.OPEN),
         (JobState, JOB_MOVES, JobState.WAITING),
         (DeliveryState, DELIVERY_MOVES, DeliveryState.OWED),
+        (CommitmentState, COMMITMENT_MOVES, CommitmentState.REQUESTED),
     ],
 )
 def test_every_state_can_be_reached(states: type[JobState], moves: dict[object, str], first: JobState) -> None:
@@ -61,7 +63,7 @@ def test_a_done_job_is_the_only_one_without_a_way_on() -> None:
 
 def test_the_diagram_draws_exactly_the_moves_of_the_tables() -> None:
     drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", diagram(), re.MULTILINE)
-    tables = {**SERIES_MOVES, **JOB_MOVES, **DELIVERY_MOVES}
+    tables = {**SERIES_MOVES, **JOB_MOVES, **DELIVERY_MOVES, **COMMITMENT_MOVES}
     assert sorted(drawn) == sorted((str(a), str(b), meaning) for (a, b), meaning in tables.items())
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
 from stact_pacs.settings.receiving import Receive
-from tests.unit.receive.wire_words import MemoryStore, Peer, association_request
+from tests.unit.receive.wire_words import MemoryCommitments, MemoryStore, Peer, association_request
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -26,7 +27,18 @@ def inbox(tmp_path: Path, store: MemoryStore) -> Inbox:
 
 
 @pytest.fixture
-def listen(inbox: Inbox) -> Iterator[Callable[..., Listener]]:
+def asked() -> MemoryCommitments:
+    """What was asked to be committed."""
+    return MemoryCommitments()
+
+
+@pytest.fixture
+def commitments(asked: MemoryCommitments) -> Commitments:
+    return Commitments(asked, may_ask=["MODALITY"], now=lambda: NOW)
+
+
+@pytest.fixture
+def listen(inbox: Inbox, commitments: Commitments) -> Iterator[Callable[..., Listener]]:
     """Start a listener with these settings on a free port; it is stopped at the end."""
     started: list[Listener] = []
 
@@ -37,7 +49,7 @@ def listen(inbox: Inbox) -> Iterator[Callable[..., Listener]]:
             "negotiation_timeout_s": 0.5,
         }
         section = Receive(**{**defaults, **settings}).model_copy(update={"port": 0})  # 0: any free port
-        listener = Listener(section, inbox)
+        listener = Listener(section, inbox, commitments)
         listener.start()
         started.append(listener)
         return listener

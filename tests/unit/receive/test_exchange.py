@@ -7,6 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import decode
 
+from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.endings import TooLargeError, TooSlowError, ViolationError
 from stact_pacs.receive.exchange import Agreement, Exchange
 from stact_pacs.receive.inbox import Inbox
@@ -33,10 +34,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def exchange(inbox: Inbox, clock: Clock) -> Exchange:
+def exchange(inbox: Inbox, commitments: Commitments, clock: Clock) -> Exchange:
     contexts = {ECHO: Context(words.VERIFICATION, words.IMPLICIT), STORE: Context(words.US_MULTIFRAME, words.EXPLICIT)}
-    agreement = Agreement(calling_ae="MODALITY", contexts=contexts, peer_max_pdu_bytes=16384)
-    return Exchange(agreement, inbox, max_message_bytes=100_000, clock=clock)
+    agreement = Agreement(association_id="a1", calling_ae="MODALITY", contexts=contexts, peer_max_pdu_bytes=16384)
+    return Exchange(agreement, inbox, commitments, max_message_bytes=100_000, clock=clock)
 
 
 def command(context_id: int, encoded: bytes, *, last: bool = True) -> Pdv:
@@ -197,11 +198,11 @@ def test_between_messages_silence_is_limited(exchange: Exchange, clock: Clock) -
 
 def test_a_message_that_trickles_is_overdue_although_something_comes(exchange: Exchange, clock: Clock) -> None:
     exchange.take(command(STORE, words.store_request(UID)))
-    exchange.take(data(STORE, bytes(40_000), last=False))
-    clock.time_s = 1
-    assert exchange.next_pdu_due(idle_timeout_s=60) == 61
+    exchange.take(data(STORE, bytes(90_000), last=False))
+    clock.time_s = 0.5
+    assert exchange.next_pdu_due(idle_timeout_s=60) == 60.5
     clock.time_s = 50
-    assert exchange.next_pdu_due(idle_timeout_s=60) == pytest.approx(62, abs=0.1)
-    clock.time_s = 63
+    assert exchange.next_pdu_due(idle_timeout_s=60) == pytest.approx(60.9, abs=0.01)
+    clock.time_s = 61
     with pytest.raises(TooSlowError):
         exchange.next_pdu_due(idle_timeout_s=60)

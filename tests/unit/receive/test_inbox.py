@@ -4,6 +4,7 @@ import hashlib
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def announced() -> Announced:
         sop_instance_uid=UID,
         transfer_syntax_uid=words.EXPLICIT,
         calling_ae="MODALITY",
+        association_id="a1",
     )
 
 
@@ -154,6 +156,33 @@ def test_when_the_database_fails_the_file_stays_and_the_next_attempt_finishes(
     store.available = True
     assert receive() is Receipt.STORED
     assert len(files(inbox)) == 1
+
+
+def test_an_association_holds_what_it_has_sent_until_it_ends(inbox: Inbox, store: Any, receive: Receive) -> None:
+    receive()
+    assert store.held_by == {"a1"}
+    inbox.association_ended("a1")
+    assert store.held_by == set()
+
+
+def test_an_association_that_sent_nothing_costs_no_question_to_the_database(inbox: Inbox, store: Any) -> None:
+    store.available = False
+    inbox.association_ended("a2")
+
+
+def test_a_hold_that_the_database_could_not_end_is_ended_with_the_next(
+    inbox: Inbox, announced: Announced, store: Any, receive: Receive
+) -> None:
+    receive()
+    store.available = False
+    inbox.association_ended("a1")
+    store.available = True
+    assert store.held_by == {"a1"}
+    other = inbox.begin(replace(announced, association_id="a2"))
+    other.write(memoryview(words.encode(words.ultrasound_dataset())))
+    other.commit()
+    inbox.association_ended("a2")
+    assert store.held_by == set()
 
 
 def test_a_write_that_fails_is_transient_and_leaves_nothing(inbox: Inbox, announced: Announced) -> None:

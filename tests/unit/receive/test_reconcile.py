@@ -22,6 +22,7 @@ def take_in(inbox: Inbox) -> Callable[..., Receipt]:
                 sop_instance_uid=uid,
                 transfer_syntax_uid=words.EXPLICIT,
                 calling_ae="MODALITY",
+                association_id="a1",
             )
         )
         incoming.write(memoryview(words.encode(words.ultrasound_dataset(uid, pixel=pixel))))

@@ -16,7 +16,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
-from stact_pacs.domain import Admission, Instance
+from stact_pacs.domain import Admission, CommitmentRequest, Instance
 from stact_pacs.errors import DatabaseUnavailable
 
 US_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -31,16 +31,27 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}
+        self.held_by: set[str] = set()
         self.available = True
         self._lock = threading.Lock()
 
-    def admit(self, instance: Instance, *, now: datetime) -> Admission:
+    def admit(self, instance: Instance, *, now: datetime, association_id: str | None = None) -> Admission:
         self.ping()
+        if association_id is not None:
+            self.held_by.add(association_id)
         with self._lock:
             known = self.instances.setdefault(instance.sop_instance_uid, instance)
         if known is instance:
             return Admission.ADMITTED
         return Admission.DUPLICATE if known.sha256 == instance.sha256 else Admission.CONFLICT
+
+    def release(self, association_id: str) -> None:
+        self.ping()
+        self.held_by.discard(association_id)
+
+    def release_all(self) -> None:
+        self.ping()
+        self.held_by.clear()
 
     def has(self, sha256: str) -> bool:
         return any(instance.sha256 == sha256 for instance in self.instances.values())
@@ -48,6 +59,19 @@ class MemoryStore:
     def ping(self) -> None:
         if not self.available:
             raise DatabaseUnavailable("The database is stopped.", remedy="Start it.")
+
+
+class MemoryCommitments:
+    """The requests for storage commitment, in memory; `available` switches it off and on."""
+
+    def __init__(self) -> None:
+        self.requests: list[CommitmentRequest] = []
+        self.available = True
+
+    def request(self, request: CommitmentRequest, *, now: datetime) -> None:
+        if not self.available:
+            raise DatabaseUnavailable("The database is stopped.", remedy="Start it.")
+        self.requests.append(request)
 
 
 class Peer:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from stact_pacs.domain import Admission
 from stact_pacs.errors import Defect
 from stact_pacs.store import schema
+from stact_pacs.store.admission import Admissions
 
 
 def count(records: Any, table: sa.Table) -> int:
@@ -79,7 +80,7 @@ def test_instances_of_one_series_that_come_at_once_are_all_counted(records: Any)
 
 def test_an_instance_whose_series_cannot_be_written_is_not_on_record(records: Any, monkeypatch: Any) -> None:
     unwritable = records.instance()
-    monkeypatch.setattr(type(records.instances), "_open", lambda *_: None)  # the power fails before the series moves
+    monkeypatch.setattr(Admissions, "_open", lambda *_: 0)  # the power fails before the series moves
     with pytest.raises(Defect):
         records.instances.admit(unwritable, now=records.now)
     assert not records.instances.has(unwritable.sha256)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stact_pacs.domain import CineSource, JobState
-from stact_pacs.store.instances import InstanceRecords
+from stact_pacs.store.admission import Admissions
 
 
 def test_closing_makes_one_waiting_job_per_cine(records: Any) -> None:
@@ -54,14 +54,15 @@ def test_an_instance_that_is_being_committed_keeps_the_series_open(records: Any,
 
 
 def hold_before_commit(monkeypatch: Any, reached: threading.Event, go_on: threading.Event) -> None:
-    whole: Callable[..., None] = InstanceRecords._open
+    whole: Callable[..., int] = Admissions._open
 
-    def held(self: InstanceRecords, *args: Any) -> None:
-        whole(self, *args)
+    def held(self: Admissions, *args: Any) -> int:
+        series_id = whole(self, *args)
         reached.set()
         assert go_on.wait(10)
+        return series_id
 
-    monkeypatch.setattr(InstanceRecords, "_open", held)
+    monkeypatch.setattr(Admissions, "_open", held)
 
 
 def test_closing_twice_makes_the_jobs_once(records: Any) -> None:

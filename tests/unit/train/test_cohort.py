@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -121,10 +122,14 @@ def test_an_archive_of_phantoms_is_read_with_the_masks_that_were_drawn(dicom: Pa
 
 
 @pytest.mark.parametrize("layout", ["stanford", "dicom"])
-def test_the_same_seed_gives_the_same_bytes(layout: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_the_same_digest(
+    layout: Literal["stanford", "dicom"], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     before: Path = request.getfixturevalue(layout)
-    write_phantom_cohort(tmp_path, 3, 1, 5, layout, size=SIZE)  # type: ignore[arg-type]
+    write_phantom_cohort(tmp_path, 3, 1, 5, layout, size=SIZE)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in before.iterdir()}
+    with open_cohort(tmp_path) as cohort, open_cohort(before) as same:
+        assert cohort.digest == same.digest
 
 
 def test_progress_is_told_to_the_end(tmp_path: Path) -> None:

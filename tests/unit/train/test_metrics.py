@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stact_pacs.train.calibration import calibrated, fit_calibration
+from stact_pacs.train.classification import figures_at
 from stact_pacs.train.folds import assign_folds
-from stact_pacs.train.metrics import chosen_points, dice, mean_in_unit, measured, wilson
+from stact_pacs.train.metrics import chosen_points, dice, mean_in_unit, wilson
 
 
 def drawn(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,19 +42,12 @@ def test_the_mean_lies_in_its_interval() -> None:
 def test_rule_out_keeps_its_sensitivity_and_youden_has_the_best_sum() -> None:
     malignant, scores = drawn(300, 1)
     probabilities = 1 / (1 + np.exp(-scores))
-    rule_out, youden = (measured(p, malignant, probabilities) for p in chosen_points(malignant, probabilities))
+    points = chosen_points(malignant, probabilities)
+    rule_out, youden = (figures_at(malignant, probabilities, p.threshold, name=p.name) for p in points)
     assert (rule_out.name, youden.name) == ("rule-out", "youden")
     assert rule_out.sensitivity.value >= 0.95
     best = max((probabilities >= t)[malignant].mean() + (probabilities < t)[~malignant].mean() for t in probabilities)
     assert youden.sensitivity.value + youden.specificity.value == pytest.approx(best, abs=0.01)
-
-
-def test_a_measured_point_counts_each_class_by_itself() -> None:
-    malignant = np.array([True, True, False, False, False])
-    probabilities = np.array([0.9, 0.2, 0.8, 0.1, 0.1])
-    point = measured(chosen_points(malignant, probabilities)[1], malignant, probabilities, default=True)
-    assert (point.sensitivity.n, point.specificity.n) == (2, 3)
-    assert point.default
 
 
 def test_calibration_undoes_overconfidence_and_a_shift() -> None:

@@ -17,21 +17,21 @@ from stact_pacs.errors import Defect, Misconfigured, NotFound
 from stact_pacs.train.cohort import write_phantom_cohort
 from stact_pacs.train.data import open_cohort
 from stact_pacs.train.feature_cache import input_of, read_features
-from stact_pacs.train.preset import SMOKE, CohortSize, Schedule
+from stact_pacs.train.preset import PhantomStart, Schedule
 from stact_pacs.train.recipes import RECIPES
-from stact_pacs.train.run import begin, fitting_recipes, planned_stages, run
-from stact_pacs.train.run_folder import RunFolder, announce, is_announced, read_json, write_tensors
+from stact_pacs.train.run import begin, fitting_recipes, run
+from stact_pacs.train.run_folder import AtWork, RunFolder, announce, announced, read_json, write_tensors
 from stact_pacs.train.run_presets import PAPER, SMOKE_RUN
 from stact_pacs.train.run_setup import RunSetup
 from stact_pacs.train.segmentation_stage import read_mask
-from stact_pacs.train.stages import perform
+from stact_pacs.train.stages import perform, planned_stages
 from stact_pacs.train.status import Progress, status, status_text
 
 NAMES = ("cine-cnn-trans", "mobilenet-v2", "joint-fusion", "vit-self", "stact-time", "ti-rads")
 FLOOR = "frame-count"
 BRIEF = Schedule(epochs=4, batch=8, rate=1e-2)
-PHANTOMS = replace(
-    SMOKE, pretraining=CohortSize(nodules=2, malignant=1), segmenter_schedule=BRIEF, trunk_schedule=BRIEF
+PHANTOMS = PhantomStart(
+    nodules=2, malignant=1, without_nodule=0, frames=(10, 12), segmenter_schedule=BRIEF, trunk_schedule=BRIEF
 )
 PRESET = replace(SMOKE_RUN, phantoms=PHANTOMS, segmenter_schedule=replace(BRIEF, epochs=5), frame_step=8)
 
@@ -192,7 +192,7 @@ def test_what_was_lost_is_made_again_bit_by_bit(finished: RunSetup, copied: RunS
     assert contents(folder.root) == contents(finished.folder.root)
 
 
-_KILLED_RUN = """
+_RUN = """
 import sys
 from pathlib import Path
 from stact_pacs.train.recipes import RECIPES
@@ -200,12 +200,20 @@ from stact_pacs.train.run import run
 sys.path.insert(0, sys.argv[3])
 from test_run import PRESET
 run(Path(sys.argv[1]), Path(sys.argv[2]), recipes=[RECIPES["stact-time"], RECIPES["ti-rads"]], preset=PRESET,
-    folds=2, seed=3, resume=True, processes=1, progress=lambda work, done, total: None)
+    folds=2, seed=3, resume=True, processes=1, executor=sys.argv[4], progress=lambda work, done, total: None)
 """
 
 
-def started(data: Path, out: Path) -> psutil.Popen:
-    return psutil.Popen([sys.executable, "-c", _KILLED_RUN, str(data), str(out), str(Path(__file__).parent)])
+def started(data: Path, out: Path, executor: str = "local") -> psutil.Popen:
+    return psutil.Popen([sys.executable, "-c", _RUN, str(data), str(out), str(Path(__file__).parent), executor])
+
+
+def assert_same_bits(root: Path, finished: RunSetup) -> None:
+    """Compare a run of fewer recipes with the finished one."""
+    whole = contents(finished.folder.root)
+    for name, content in contents(root).items():
+        if name not in ("run.json", ".lock"):
+            assert content == whole[name], name
 
 
 @pytest.mark.slow
@@ -214,7 +222,7 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_bits_of_one_that_was_not
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     killed = started(finished.data, folder.root)
-    while not is_announced(folder.segmenter(0)):
+    while announced(folder.segmenter(0)) is None:
         assert killed.poll() is None
         time.sleep(0.05)
     workers = killed.children(recursive=True)
@@ -223,10 +231,29 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_bits_of_one_that_was_not
     assert psutil.wait_procs(workers, timeout=10)[1] == []  # nobody is left who would write beside the resumed run
     assert not folder.segmenter(0).exists()
     assert started(finished.data, folder.root).wait() == 0
-    whole = contents(finished.folder.root)
-    for name, content in contents(folder.root).items():
-        if name not in ("run.json", ".lock"):
-            assert content == whole[name], name
+    assert_same_bits(folder.root, finished)
+
+
+@pytest.mark.slow
+def test_a_run_on_ray_leaves_the_same_bits_and_listens_to_nobody_else(finished: RunSetup, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="pip install 'stact-pacs[ray]'")
+    on_ray = started(finished.data, tmp_path / "run", "ray")
+    heard: set[str] = set()
+    while on_ray.poll() is None:
+        heard |= {ip for process in (on_ray, *on_ray.children(recursive=True)) for ip in listened_on(process)}
+        psutil.wait_procs([on_ray], timeout=0.5)
+    assert on_ray.returncode == 0
+    assert_same_bits(tmp_path / "run", finished)
+    assert heard
+    assert heard <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+def listened_on(process: psutil.Process) -> set[str]:
+    """Return the addresses on which a process waits for others; none when it has ended."""
+    try:
+        return {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def test_a_finished_run_is_left_as_it_is(copied: RunSetup) -> None:
@@ -238,12 +265,14 @@ def test_a_finished_run_is_left_as_it_is(copied: RunSetup) -> None:
 def test_a_stage_that_was_cut_off_is_missing_and_one_at_work_is_running(copied: RunSetup) -> None:
     lost = copied.folder.predictions("stact-time", 1)
     lost.unlink()
-    announce(lost)
+    announce(lost, AtWork(done=3, total=12, seconds=100.0))
     label = "predictions stact-time, fold 1"
     progress = {stage.label: stage.progress for stage in status(copied.folder.root)}
     assert progress[label] is Progress.MISSING
     with copied.folder.locked():
-        assert {stage.label: stage.progress for stage in status(copied.folder.root)}[label] is Progress.RUNNING
+        stages = status(copied.folder.root)
+    assert {stage.label: stage.progress for stage in stages}[label] is Progress.RUNNING
+    assert f"running   {label}: epoch 3 of 12, about 5 min left" in status_text(stages)
 
 
 def test_another_seed_is_another_run(copied: RunSetup) -> None:
@@ -276,7 +305,7 @@ def test_there_is_no_status_without_a_run(tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_before_it_began_can_begin(data: Path, tmp_path: Path) -> None:
     setup = setup_in(tmp_path, data)
-    announce(setup.folder.settings)
+    (tmp_path / "run.json.part").touch()
     with setup.folder.locked():
         pass
     run(data, tmp_path, recipes=[], preset=PRESET, folds=2, progress=lambda _w, _d, _t: None)

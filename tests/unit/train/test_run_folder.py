@@ -8,9 +8,12 @@ import torch
 
 from stact_pacs.errors import Misconfigured
 from stact_pacs.train.run_folder import (
+    AtWork,
     RunFolder,
     announce,
-    is_announced,
+    announced,
+    at_work_on,
+    forget_marks,
     key_of,
     read_json,
     read_tensors,
@@ -20,19 +23,37 @@ from stact_pacs.train.run_folder import (
 )
 
 
-def test_a_result_that_was_only_begun_does_not_exist(tmp_path: Path) -> None:
+def test_a_result_that_was_only_begun_does_not_exist_and_says_how_far_it_is(tmp_path: Path) -> None:
     result = tmp_path / "fold-0" / "x.json"
-    announce(result)
-    assert is_announced(result)
-    assert not result.exists()
+    with at_work_on(result) as tick:
+        assert announced(result) == AtWork()
+        tick(2, 8)
+        at_work = announced(result)
+        assert at_work is not None
+        assert (at_work.done, at_work.total) == (2, 8)
+        assert at_work.seconds > 0
+        assert not result.exists()
 
 
-def test_a_finished_result_takes_the_place_of_its_part(tmp_path: Path) -> None:
+def test_a_finished_result_is_left_alone_in_its_folder(tmp_path: Path) -> None:
     result = tmp_path / "x.bin"
-    announce(result)
-    write_bytes(result, b"whole")
+    with at_work_on(result):
+        write_bytes(result, b"whole")
     assert result.read_bytes() == b"whole"
     assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
+    assert announced(result) is None
+
+
+def test_the_rest_is_expected_to_take_as_long_as_the_beginning() -> None:
+    assert AtWork(done=2, total=8, seconds=10.0).seconds_left == 30.0
+    assert AtWork(done=0, total=8, seconds=10.0).seconds_left is None
+
+
+def test_marks_of_a_run_that_was_killed_can_be_forgotten(tmp_path: Path) -> None:
+    result = tmp_path / "fold-0" / "x.json"
+    announce(result, AtWork(done=1, total=2, seconds=1.0))
+    forget_marks(tmp_path)
+    assert announced(result) is None
 
 
 def test_tensors_come_back_with_their_key(tmp_path: Path) -> None:

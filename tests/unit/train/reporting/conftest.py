@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stact_pacs.bundle import SEGMENTER, TRUNK, member_file
+from stact_pacs.bundle import SEGMENTER, TRUNK, member_file, read_bundle
 from stact_pacs.shipped import shipped
 from stact_pacs.train.cases import draw_case
 from stact_pacs.train.data import NoduleClip, NoduleRecord, TiradsDescriptors
@@ -47,11 +47,15 @@ class FakeRun:
             "controls": False,
             "configuration": asdict(PHANTOM),
             "data": {"digest": DIGEST, "statement": STATEMENT, "nodules": self.nodules, "malignant": self.malignant},
+            "weights": {"trunk": None, "segmenter": None},
             "device": "cpu",
             "software": {"torch": "2.15.0"},
         }
         self._write("run.json", settings | changes)
         self._write("folds.json", {"fold_of": self.fold_of, "malignant": self.labels, "patients_known": False})
+
+    def change_settings(self, **changes):
+        self._write("run.json", json.loads((self.root / "run.json").read_text()) | changes)
 
     def write_segmentation(self, missed=()):
         for fold in range(self.folds):
@@ -171,8 +175,12 @@ def one_thread():
 
 @pytest.fixture
 def exportable_run(finished_run) -> FakeRun:
-    """A finished run whose weights are those of the bundle that ships, cut into the files of a run."""
+    """A finished run whose weights and sizes are those of the bundle that ships, cut into the files of a run."""
     folder, shipped_bundle = RunFolder(finished_run.root), shipped("models") / "phantom-demo" / "1.0.0"
+    configuration = configuration_of(read_bundle(shipped_bundle).manifest)
+    finished_run.write_settings(
+        ["stact-time", "vit", "ti-rads", "frame-count", "all-benign"], configuration=configuration
+    )
     write_tensors(final_segmenter(folder), load_file(shipped_bundle / SEGMENTER))
     write_tensors(folder.start("trunk"), load_file(shipped_bundle / TRUNK))
     for fold in range(finished_run.folds):
@@ -182,6 +190,11 @@ def exportable_run(finished_run) -> FakeRun:
         fusion = {name: tensor for name, tensor in member.items() if name.startswith("fusion.")}
         write_tensors(folder.aggregator("stact-time", fold), fusion)
     return finished_run
+
+
+def configuration_of(manifest):
+    sizes = {name: getattr(manifest, name) for name in ("segmenter", "trunk", "member")}
+    return asdict(PHANTOM) | sizes | {"preprocessing": asdict(manifest.preprocessing)}
 
 
 def named(member, prefix):

@@ -12,24 +12,32 @@ from stact_pacs.bundle import list_bundles, read_bundle
 from stact_pacs.errors import Misconfigured
 from stact_pacs.networks.msunet import MsuNet
 from stact_pacs.pipeline.scorer import Scorer
+from stact_pacs.pipeline.selftest import problems
 from stact_pacs.shipped import shipped
-from stact_pacs.train.export import export, member_tensors
+from stact_pacs.train.cohort import write_phantom_cohort
+from stact_pacs.train.data import PHANTOM_STATEMENT, open_cohort
+from stact_pacs.train.export import Options, export, member_tensors
 from stact_pacs.train.final_segmenter import final_segmenter, fit_on_all, train_final_segmenter
-from stact_pacs.train.run_folder import RunFolder, write_weights
+from stact_pacs.train.run_folder import RunFolder, write_tensors, write_weights
 from stact_pacs.train.run_presets import RUN_PRESETS
 from stact_pacs.train.run_results import read_run
 from stact_pacs.train.run_setup import RunSetup
 
 
-def unheard(_step, _done, _total):
-    pass
+def exported(run, models, *, version="0.1.0", **options):
+    return export(run.root, models, name="ours", version=version, options=Options(device="cpu", **options))
 
 
 @pytest.fixture
 def bundle(exportable_run, tmp_path):
-    return export(
-        exportable_run.root, tmp_path / "models", name="ours", version="0.1.0", device="cpu", progress=unheard
-    )
+    return exported(exportable_run, tmp_path / "models")
+
+
+@pytest.fixture(scope="module")
+def unseen(tmp_path_factory):
+    path = tmp_path_factory.mktemp("unseen")
+    write_phantom_cohort(path, 2, 1, seed=8, size=(128, 160))
+    return path
 
 
 def test_the_bundle_is_listed_and_passes_its_own_self_test(bundle, tmp_path):
@@ -61,6 +69,67 @@ def test_the_card_holds_the_figures_of_the_run_with_their_intervals(bundle):
     assert card.count("rule-out") == 2
 
 
+def test_what_the_bundle_comes_to_on_unseen_data_stands_in_its_card_and_manifest(exportable_run, unseen, tmp_path):
+    measured = exported(exportable_run, tmp_path / "models", evaluate_on=unseen)
+    training, card = measured.manifest.training, measured.content("card.md").decode()
+    assert "2 nodules, 1 malignant" in training["evaluated_on"]
+    assert training["auroc"]["n"] == training["dice"]["n"] == training["found"]["n"] == 2
+    figures = card.split("## Results on other data")[1].split("\n## ")[0]
+    assert f"| AUROC per nodule | {training['auroc']['value']:.3f} (" in figures
+    assert all(f"| {point.name} | {point.threshold} |" in figures for point in measured.manifest.operating_points)
+
+
+def test_a_bundle_that_was_measured_nowhere_else_says_so(bundle):
+    card = bundle.content("card.md").decode()
+    assert "Results on other data" not in card
+    assert "measured on no other data" in card
+    assert "auroc" not in bundle.manifest.training
+
+
+def test_the_cohort_of_the_run_cannot_stand_for_unseen_data(exportable_run, unseen, tmp_path):
+    with open_cohort(unseen) as cohort:
+        data = {"digest": cohort.digest, "statement": cohort.statement}
+    exportable_run.change_settings(data=data)
+    with pytest.raises(Misconfigured, match="trained on"):
+        exported(exportable_run, tmp_path / "models", evaluate_on=unseen)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_bundle_of_phantoms_says_that_it_is_not_for_clinical_use(exportable_run, tmp_path):
+    exportable_run.change_settings(data={"digest": "cd" * 32, "statement": f"{PHANTOM_STATEMENT} 60 nodules."})
+    synthetic = exported(exportable_run, tmp_path / "models")
+    assert "not for clinical use, its scores mean nothing" in synthetic.identity.statement
+    assert "real nodules are not like this" in synthetic.content("card.md").decode()
+
+
+def test_the_same_run_gives_the_same_bytes(exportable_run, bundle, tmp_path):
+    again = exported(exportable_run, tmp_path / "again")
+    assert again.identity == bundle.identity
+
+
+def test_half_the_digits_take_half_the_space_and_give_nearly_the_same_answers(exportable_run, tmp_path):
+    for path in exportable_run.root.rglob("*.safetensors"):  # as a run leaves them
+        tensors = {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
+        write_tensors(path, tensors)
+    whole, small = (exported(exportable_run, tmp_path / str(half), half=half) for half in (False, True))
+    assert size_of(small) < 0.55 * size_of(whole)
+    scorer = Scorer(small, device="cpu")
+    for bundle in (small, whole):
+        assert problems(bundle.content("checks.json"), lambda cine: scorer.score(cine, job_key="golden")) == []
+    assert [one.manifest.training["weights"] for one in (whole, small)] == ["float32", "float16"]
+
+
+def size_of(bundle):
+    return sum(path.stat().st_size for path in bundle.folder.glob("*.safetensors"))
+
+
+def test_controls_and_folds_stand_in_the_card(exportable_run, tmp_path):
+    exportable_run.write_recipe("stact-time+shuffled", 1.0)
+    card = exported(exportable_run, tmp_path / "models").content("card.md").decode()
+    assert "| Masks in another order in time | 0." in card
+    assert [f"| {fold} | 12 (3) | " in card for fold in range(5)] == [True] * 5
+
+
 def test_a_member_is_made_of_the_files_of_its_fold(exportable_run):
     ours = member_tensors(RunFolder(exportable_run.root), 1)
     theirs = load_file(shipped("models") / "phantom-demo" / "1.0.0" / "member-2.safetensors")
@@ -71,7 +140,7 @@ def test_a_member_is_made_of_the_files_of_its_fold(exportable_run):
 def test_a_missing_fold_is_named_and_nothing_is_written(exportable_run, tmp_path):
     RunFolder(exportable_run.root).predictions("stact-time", 3).unlink()
     with pytest.raises(Misconfigured, match="fold 3"):
-        export(exportable_run.root, tmp_path / "models", name="ours", version="1", device="cpu", progress=unheard)
+        exported(exportable_run, tmp_path / "models", version="1")
     assert not (tmp_path / "models").exists()
 
 
@@ -79,14 +148,14 @@ def test_a_version_that_exists_is_left_alone(exportable_run, tmp_path):
     there = tmp_path / "models" / "ours" / "1"
     there.mkdir(parents=True)
     with pytest.raises(Misconfigured, match="exists already"):
-        export(exportable_run.root, tmp_path / "models", name="ours", version="1", device="cpu", progress=unheard)
+        exported(exportable_run, tmp_path / "models", version="1")
     assert list(there.iterdir()) == []
 
 
 def test_an_export_that_fails_halfway_leaves_no_folder_behind(exportable_run, tmp_path):
     RunFolder(exportable_run.root).aggregator("stact-time", 4).unlink()
     with pytest.raises(FileNotFoundError):
-        export(exportable_run.root, tmp_path / "models", name="ours", version="1", device="cpu", progress=unheard)
+        exported(exportable_run, tmp_path / "models", version="1")
     assert not list((tmp_path / "models").rglob("*.safetensors"))
     assert list_bundles(tmp_path / "models") == ()
 

@@ -1,0 +1,70 @@
+"""Element values that need no interpretation: pydicom's conversion gives the same and takes twenty times as long.
+
+Nearly all of a header is such values, and a header is read for every instance that is received. What is not plain
+(other VRs, other characters than ASCII, a wrong length) is left to pydicom.
+"""
+
+import re
+import struct
+from functools import cache
+from typing import NamedTuple
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+_TEXT = {"CS", "LO", "SH", "UI"}
+_DECIMAL = {"IS": re.compile(rb" *[+-]?[0-9]{1,12} *"), "DS": re.compile(rb" *[+-]?[0-9]{1,12}(\.[0-9]{0,12})? *")}
+_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_ESCAPE = b"\x1b"
+"""Changes the character set (PS3.5 6.1.2.5)."""
+
+
+def plain_text(dataset: Dataset, keyword: str) -> str | None:
+    """Return the value as text, several joined by a backslash; None: it is not plain, or absent."""
+    sent = _as_sent(dataset, keyword)
+    if sent is None or sent.vr not in _TEXT or not sent.value.isascii() or _ESCAPE in sent.value:
+        return None
+    return "\\".join(part.rstrip("\0 ") for part in sent.value.decode("ascii").split("\\"))
+
+
+def plain_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
+    """Return all values; None: they are not plain, or absent."""
+    sent = _as_sent(dataset, keyword)
+    if sent is None:
+        return None
+    if sent.vr in _DECIMAL:
+        parts = sent.value.rstrip(b"\0").split(b"\\")
+        return tuple(map(float, parts)) if all(map(_DECIMAL[sent.vr].fullmatch, parts)) else None
+    return _unpacked(sent) if sent.vr in _BINARY else None
+
+
+class _Sent(NamedTuple):
+    """An element as it was sent."""
+
+    vr: str
+    value: bytes
+    is_little_endian: bool
+
+
+def _as_sent(dataset: Dataset, keyword: str) -> _Sent | None:
+    """Return an element; None when there is none, it was too long to be read, or pydicom has it in hand already."""
+    element: object = dataset.get_item(_tag(keyword), keep_deferred=True)
+    if not isinstance(element, RawDataElement) or element.value is None:
+        return None
+    return _Sent(element.VR or dictionary_VR(element.tag), element.value, element.is_little_endian)
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, f"{keyword} is in the dictionary"
+    return BaseTag(tag)
+
+
+def _unpacked(sent: _Sent) -> tuple[float, ...] | None:
+    kind = ("<" if sent.is_little_endian else ">") + _BINARY[sent.vr]
+    if not sent.value or len(sent.value) % struct.calcsize(kind):
+        return None
+    return tuple(number for (number,) in struct.iter_unpack(kind, sent.value))

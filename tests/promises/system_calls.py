@@ -1,0 +1,131 @@
+"""What a process asked of the kernel, in the order in which it happened: traces made and read."""
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.loopback_namespace import require_tools, wait_until
+from tests.promises.receive_role import ReceiveRole, Site
+
+_LONGEST_PAGE_BYTES = 8192
+"""Of a database; a page is printed whole, so that a row can be found in it."""
+_CALLS = "fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,sendto,pwrite64,ftruncate"
+_BEGINS = re.compile(r"(\d+) +(\w+)\((.*)")
+_RESUMES = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
+_PATH = re.compile(r"\d+<([^>]*)>")
+_FAILED = re.compile(r"\) += -1 ")
+
+
+def require_strace() -> None:
+    """Skip the test where strace is missing, or a container forbids to trace."""
+    require_tools("strace")
+    if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("strace may not trace here")
+
+
+@contextmanager
+def traced(site: Site, trace: Path, *, with_process: int | None = None, package: Path | None = None) -> Iterator[None]:
+    """Run the receive role for the block and trace it; the file is complete when the block has ended.
+
+    Parameters
+    ----------
+    with_process
+        Trace this process and its children as well: the database server.
+    package
+        As of `Site.running`.
+    """
+    # -I 2: it can be told to stop, which it otherwise cannot when it has started a program.
+    tracer = ["strace", "-D", "-f", "-y", "-I", "2", "--seccomp-bpf", "-s", str(_LONGEST_PAGE_BYTES)]
+    others = [] if with_process is None else ["-p", str(with_process)]
+    prefix = [*tracer, *others, "-e", f"trace={_CALLS}", "-e", "signal=none", "-o", str(trace)]
+    with site.running(prefix=prefix, package=package) as role:
+        strace = _tracer_of(role)
+        yield
+        role.stop()
+        if with_process is not None:
+            strace.terminate()  # it lets go of the database server
+        wait_until(lambda: _has_ended(strace), timeout_s=60, what="the trace was written")
+
+
+def _tracer_of(role: ReceiveRole) -> psutil.Process:
+    status = Path(f"/proc/{role.process.pid}/status").read_text()
+    found = re.search(r"TracerPid:\t(\d+)", status)
+    assert found is not None
+    return psutil.Process(int(found[1]))
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One system call that did not fail."""
+
+    name: str
+    arguments: str
+    began: int
+    """Line of the trace; of two calls, the one whose line comes first happened first."""
+    ended: int
+
+    @property
+    def path(self) -> str:
+        """The file behind the first descriptor among the arguments; empty if there is none."""
+        found = _PATH.match(self.arguments)
+        return found[1] if found else ""
+
+
+def read_trace(trace: Path) -> list[Call]:
+    """Return the calls that did not fail, in the order in which they began."""
+    calls: list[Call] = []
+    under_way: dict[str, tuple[str, str, int]] = {}
+    with trace.open(errors="replace") as lines:
+        for number, line in enumerate(lines):
+            if resumed := _RESUMES.match(line):
+                name, arguments, began = under_way.pop(resumed[1])
+                _add(calls, Call(name, arguments, began, number), resumed[3])
+            elif begun := _BEGINS.match(line):
+                if line.rstrip().endswith("<unfinished ...>"):
+                    under_way[begun[1]] = (begun[2], begun[3], number)
+                else:
+                    _add(calls, Call(begun[2], begun[3], number, number), begun[3])
+    return sorted(calls, key=lambda call: call.began)
+
+
+def _add(calls: list[Call], call: Call, outcome: str) -> None:
+    if not _FAILED.search(outcome):
+        calls.append(call)
+
+
+def first(
+    calls: Sequence[Call], names: str, *, text: str = "", path: str = "", after: Call | None = None
+) -> Call | None:
+    """Return the first call of one of these names that began after another one had ended, or None.
+
+    Parameters
+    ----------
+    names
+        Regular expression of the whole name.
+    text
+        Something in the arguments.
+    path
+        Regular expression of the whole path of the file that the call is about.
+    """
+    for call in calls:
+        if (
+            (after is None or call.began > after.ended)
+            and text in call.arguments
+            and re.fullmatch(names, call.name)
+            and (not path or re.fullmatch(path, call.path))
+        ):
+            return call
+    return None

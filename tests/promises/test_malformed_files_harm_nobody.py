@@ -1,0 +1,93 @@
+"""Whatever a file holds, it is stored or refused by a named status, and the listener goes on."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_files
+
+from stact_pacs.cine.header import read_instance
+from stact_pacs.domain import Instance
+from stact_pacs.errors import Refused
+from stact_pacs.receive import status
+from tests.integration.receiving import cine
+from tests.promises.hostile_files import HOSTILE, data_set, empty_items
+from tests.promises.receive_role import ReceiveRole, Site, data_set_of, new_site
+from tests.promises.senders import NO_ANSWER, SUCCESS, association, uid_of
+from tests.promises.wire_mutations import good_client, mutant
+from tests.unit.receive import wire_words as words
+
+pytestmark = pytest.mark.slow
+
+MUTANTS, FILES = 5000, 100
+"""Times the scale."""
+LARGEST_SEED_BYTES = 100_000
+NAMED = {known.code for known in vars(status).values() if isinstance(known, status.Status)}
+LARGEST_PEAK_GROWTH_MIB = 300
+"""The longest header that is read becomes some 100 MiB of Python objects; one is read at a time."""
+HUGE_HEADER_MB = 20
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> list[bytes]:
+    """The small files of the pydicom package, and an ultrasound cine."""
+    files = [*map(Path, get_testdata_files(pattern="**/*.dcm")), cine(tmp_path / "cine.dcm", uid_of(1))]
+    small = [path.read_bytes() for path in sorted(files) if path.stat().st_size < LARGEST_SEED_BYTES]
+    assert len(small) > 20
+    return small
+
+
+def test_a_mutated_file_is_read_or_refused(tmp_path: Path, seeds: list[bytes], scale: int) -> None:
+    chance, path = random.Random(1), tmp_path / "mutant.dcm"
+    outcomes: Counter[type] = Counter()
+    for _ in range(MUTANTS * scale):
+        path.write_bytes(mutant(chance.choice(seeds), chance))
+        try:
+            outcomes[type(read_instance(path))] += 1
+        except Refused:  # anything else fails the test
+            outcomes[Refused] += 1
+    assert min(outcomes[Instance], outcomes[Refused]) > MUTANTS // 100
+
+
+def test_a_header_without_an_end_is_given_up(tmp_path: Path) -> None:
+    path = cine(tmp_path / "huge.dcm", uid_of(1))
+    content = path.read_bytes()
+    start = len(content) - len(data_set_of(content))
+    path.write_bytes(content[:start] + empty_items(HUGE_HEADER_MB * 10**6 // 8) + content[start:])
+    with pytest.raises(Refused, match="more elements"):
+        read_instance(path)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return new_site(tmp_path / "site")
+
+
+@pytest.fixture
+def role(site: Site) -> Iterator[ReceiveRole]:
+    """A listener that must serve as well after the test as before it."""
+    with site.running() as role:
+        yield role
+        with association(role.port) as scu:
+            assert scu.store(uid_of(9_999_999), data_set(uid_of(9_999_999))) == SUCCESS
+        role.stop()
+    assert "Traceback" not in site.log.read_text()
+    assert site.files("incoming") == []
+
+
+def test_a_hostile_file_is_stored_or_refused_by_name(role: ReceiveRole, site: Site, scale: int) -> None:
+    chance, answers = random.Random(2), {}
+    role.forget_peak()
+    before_mib = role.peak_mib()
+    with good_client(role.port):
+        for number in range(FILES * scale):
+            transfer_syntax, build = list(HOSTILE.values())[number % len(HOSTILE)]
+            uid = uid_of(number)
+            with association(role.port, contexts={3: (words.US_MULTIFRAME, [transfer_syntax])}) as scu:
+                answers[uid] = scu.store(uid, build(uid, chance))
+    assert NO_ANSWER not in answers.values()
+    assert set(answers.values()) <= NAMED
+    assert {uid for uid, answer in answers.items() if answer == SUCCESS} == set(site.recorded())
+    assert role.peak_mib() - before_mib < LARGEST_PEAK_GROWTH_MIB

@@ -1,0 +1,103 @@
+"""Whatever is said to the listener, it goes on, keeps nothing of it, and serves the others meanwhile."""
+
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.loopback_namespace import wait_until
+from tests.promises.receive_role import ReceiveRole, Site, new_site
+from tests.promises.senders import Scu, content_maker, sending, uid_of, wait_until_sent
+from tests.promises.wire_mutations import association_requests, good_client, messages, mutant, say_all
+from tests.unit.receive import wire_words as words
+
+pytestmark = pytest.mark.slow
+
+REQUESTS, MESSAGES = 3000, 800
+"""Mutants; times the scale."""
+LARGEST_GROWTH_MIB = 50
+POOL_DESCRIPTORS = 16
+"""The pool of database connections may still grow to its eight, of two descriptors each."""
+ENDLESS_MB = 3
+"""Set as the longest instance for the messages that never end."""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return new_site(tmp_path / "site", limits=f"max_instance_mb = {ENDLESS_MB}")
+
+
+@pytest.fixture
+def role(site: Site) -> Iterator[ReceiveRole]:
+    """A listener that must be the same after the test as before it."""
+    with site.running() as role:
+        with sending(role.port, map(uid_of, range(32)), content_maker(frames=1), count=8) as senders:
+            wait_until_sent(senders, timeout_s=60)
+        before, resident_mib = role.threads_and_descriptors(), role.resident_mib()
+        yield role
+        assert role.is_running
+        wait_until(lambda: has_leaked_nothing(role, before), timeout_s=60, what="nothing is leaked")
+        assert role.resident_mib() - resident_mib < LARGEST_GROWTH_MIB
+        role.stop()
+    assert "Traceback" not in site.log.read_text()
+    assert site.files("incoming") == []
+
+
+def has_leaked_nothing(role: ReceiveRole, before: tuple[int, int]) -> bool:
+    threads, descriptors = role.threads_and_descriptors()
+    return threads <= before[0] and descriptors <= before[1] + POOL_DESCRIPTORS
+
+
+def test_mutated_association_requests(role: ReceiveRole, scale: int) -> None:
+    chance, seeds = random.Random(1), association_requests()
+    with good_client(role.port) as served:
+        say_all(role.port, ((False, mutant(chance.choice(seeds), chance)) for _ in range(REQUESTS * scale)))
+        assert served() > 0
+
+
+def test_mutated_messages(role: ReceiveRole, scale: int) -> None:
+    chance, seeds = random.Random(2), messages(uid_of(1))
+    with good_client(role.port) as served:
+        say_all(role.port, ((True, mutant(chance.choice(seeds), chance)) for _ in range(MESSAGES * scale)))
+        assert served() > 0
+
+
+BOMBS = [
+    (associated, header + struct.pack(">I", length) + rest)
+    for length in (0xFFFFFFFF, 0x80000000, 0x00FFFFFF)
+    for associated, header, rest in (
+        (False, b"\x01\x00", b""),
+        (True, b"\x04\x00", b""),
+        (True, b"\x04\x00\x00\x00\x00\x0a", b"\x03\x03\x00\x00\x00\x00"),
+        (True, b"\x05\x00", b""),
+    )
+]
+"""A length that nobody has: of a request, of data, of a fragment, of a release."""
+
+
+def test_length_bombs_take_no_memory(role: ReceiveRole) -> None:
+    assert len(BOMBS) == 12
+    role.forget_peak()
+    before_mib = role.peak_mib()
+    with good_client(role.port):
+        for _ in range(10):
+            say_all(role.port, BOMBS)
+    assert role.peak_mib() - before_mib < LARGEST_GROWTH_MIB
+
+
+@pytest.mark.parametrize("command", [True, False], ids=["command", "data set"])
+def test_fragments_that_never_end_are_cut_off(role: ReceiveRole, command: bool) -> None:
+    role.forget_peak()
+    before_mib = role.peak_mib()
+    with good_client(role.port):
+        peer = Scu(role.port).peer
+        if not command:
+            peer.say(words.p_data(3, words.store_request(uid_of(1)), command=True))
+        fragment = words.p_data(3, bytes(16000), command=command, last=False)
+        with pytest.raises(ConnectionError):
+            for _ in range(100 * ENDLESS_MB * 1_000_000 // len(fragment)):
+                peer.say(fragment)
+        peer.close()
+    assert role.peak_mib() - before_mib < LARGEST_GROWTH_MIB

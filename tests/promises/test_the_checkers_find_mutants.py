@@ -1,0 +1,53 @@
+"""The checkers of this folder are no use unless they find a build guilty that breaks the promise."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.promises import mutants
+from tests.promises.mutants import Mutant, copied
+from tests.promises.order import violations
+from tests.promises.receive_role import lost, new_site
+from tests.promises.senders import content_maker, sending, uid_of, wait_until_sent
+from tests.promises.system_calls import require_strace, traced
+
+pytestmark = pytest.mark.slow
+
+INSTANCES = 6
+
+
+def test_a_build_that_answers_first_is_found_to_lose_instances(tmp_path: Path) -> None:
+    package, site = copied(tmp_path / "mutant", mutants.ANSWERS_FIRST), new_site(tmp_path / "site")
+    with (
+        site.running(package=package) as role,
+        sending(site.port, map(uid_of, range(10_000)), content_maker()) as senders,
+    ):
+        while len(senders.acknowledged) < INSTANCES:
+            time.sleep(0.01)
+        role.kill()
+        senders.stop()
+    assert lost(site, senders.acknowledged) != set()
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    ("mutant", "found"),
+    [
+        (mutants.ANSWERS_FIRST, "the answer came before the row was flushed"),
+        (mutants.FLUSHES_NO_FILE, "the file was not flushed before it was moved to its place"),
+        (mutants.FLUSHES_NO_FOLDER, "the folder was not flushed after the move"),
+        (mutants.MOVES_AFTER_THE_COMMIT, "the row was flushed before the folder"),
+        (mutants.FLUSHES_NO_ROW, "the row was not flushed"),
+    ],
+    ids=["answers first", "flushes no file", "flushes no folder", "moves after the commit", "flushes no row"],
+)
+def test_a_build_that_breaks_the_order_is_found_guilty(tmp_path: Path, mutant: Mutant, found: str) -> None:
+    require_strace()
+    package, site = copied(tmp_path / "mutant", mutant), new_site(tmp_path / "site")
+    uids = [uid_of(number) for number in range(INSTANCES)]
+    with traced(site, tmp_path / "trace", package=package):
+        with sending(site.port, uids, content_maker(frames=1)) as senders:
+            wait_until_sent(senders, timeout_s=60)
+        time.sleep(1)  # the mutants do some of it too late: that is what they are for
+    assert found in violations(tmp_path / "trace", site.recorded()).values()
