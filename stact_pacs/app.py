@@ -8,34 +8,39 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stact_pacs.bundle import Bundle, read_bundle
-from stact_pacs.domain import CaseResult, Job, ObjectKind, PredecessorObjects, Uptime
+from stact_pacs.domain import CaseResult, Job, ObjectKind, ObjectVariant, PredecessorObjects, Uptime
 from stact_pacs.errors import Misconfigured, NotFound, Transient
 from stact_pacs.log import get_logger
-from stact_pacs.settings.delivering import Destination
+from stact_pacs.settings.delivering import AnyDestination, Deliver, Destination, WebDestination
 from stact_pacs.settings.loading import read_secret
 from stact_pacs.settings.receiving import Peer
 from stact_pacs.settings.whole import Settings
 from stact_pacs.shipped import shipped
+from stact_pacs.store.circuits import CircuitRecords
 from stact_pacs.store.commitments import CommitmentRecords
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 from stact_pacs.store.instances import InstanceRecords
 from stact_pacs.store.jobs import JobRecords
 from stact_pacs.store.migrate import require_current
+from stact_pacs.store.proofs import ProofRecords
 from stact_pacs.store.series import SeriesRecords
 
 if TYPE_CHECKING:
     from stact_pacs.cine.decode_process import DecodeProcess
     from stact_pacs.deliver.commitment_report import CommitmentReporter
     from stact_pacs.deliver.find import Sources
-    from stact_pacs.deliver.outbox import Outbox
+    from stact_pacs.deliver.outbox import OpenAssociation, Outbox
+    from stact_pacs.deliver.prover import Prover
     from stact_pacs.flow import Desk
     from stact_pacs.queue.worker import Worker
     from stact_pacs.receive.commitment import Commitments
@@ -115,6 +120,10 @@ class App:
         return DeliveryRecords(self.database)
 
     @cached_property
+    def circuits(self) -> CircuitRecords:
+        return CircuitRecords(self.database)
+
+    @cached_property
     def commitments(self) -> CommitmentRecords:
         return CommitmentRecords(self.database)
 
@@ -144,6 +153,7 @@ class App:
             model=self.bundle.identity,
             eligibility=self.settings.eligibility,
             results=self.settings.results,
+            wanted=self.wanted_objects,
         )
 
     # -- stages ----------------------------------------------------------------------------------------
@@ -172,17 +182,36 @@ class App:
         from stact_pacs.queue.worker import Worker
 
         return Worker(
-            self.jobs, self._process, self.settings.compute, destinations=self.owed_kinds, owner=owner(), clock=utc_now
+            self.jobs,
+            self._process,
+            self.settings.compute,
+            destinations=self.owed_objects,
+            owner=owner(),
+            clock=utc_now,
         )
 
     @cached_property
-    def outbox(self) -> "Outbox":
-        from stact_pacs.deliver.cstore import CStoreSender
+    def outboxes(self) -> "list[Outbox]":
+        """One for each destination."""
         from stact_pacs.deliver.outbox import Outbox
 
         deliver = self.settings.deliver
-        sender = CStoreSender(deliver)
-        return Outbox(self.deliveries, sender, self.settings.destinations, deliver, owner=owner())
+        return [
+            Outbox(self.deliveries, self.circuits, _connect_to(each, deliver), each, deliver, owner=owner())
+            for each in self.settings.destinations
+        ]
+
+    @cached_property
+    def provers(self) -> "list[Prover]":
+        """One for each destination that is asked for proof."""
+        from stact_pacs.deliver.prover import Prover
+
+        deliver = self.settings.deliver
+        return [
+            Prover(ProofRecords(self.database), each, deliver, clock=utc_now)
+            for each in self.settings.destinations
+            if each.proof != "none"
+        ]
 
     @cached_property
     def sources(self) -> "Sources":
@@ -206,7 +235,7 @@ class App:
         from stact_pacs.web.ports import Records
         from stact_pacs.web.server import WebServer
 
-        records = Records(jobs=self.jobs, deliveries=self.deliveries)
+        records = Records(jobs=self.jobs, deliveries=self.deliveries, circuits=self.circuits)
         hosts = sorted({*LOCAL_HOSTS, self.settings.web.host})
         pages = create_app(records, self.settings.reports_dir, allowed_hosts=hosts, clock=utc_now)
         return WebServer(pages, self.settings.web)
@@ -232,10 +261,20 @@ class App:
         """The senders that may ask for storage commitment, because there is an address to report to."""
         return {peer.ae_title.strip(): peer for peer in self.settings.receive.peers if peer.commitment_host}
 
+    def owed_objects(self, job: Job) -> dict[str, tuple[ObjectVariant, ...]]:
+        """Return what every destination asks for of a job."""
+        senders = {instance.calling_ae for instance in job.source.instances}
+        return {
+            each.name: _asked_for_by(each)
+            for each in self.settings.destinations
+            if not each.senders or senders.intersection(title.strip() for title in each.senders)
+        }
+
     @property
-    def owed_kinds(self) -> dict[str, tuple[ObjectKind, ...]]:
-        """Which kinds of object every destination gets."""
-        return {d.name: tuple(ObjectKind(kind) for kind in d.objects) for d in self.settings.destinations}
+    def wanted_objects(self) -> frozenset[ObjectVariant]:
+        """Everything that is made of a cine: what is made in any case, and what some destination asks for."""
+        in_any_case = {ObjectVariant(kind=ObjectKind(kind)) for kind in self.settings.results.outputs}
+        return frozenset(in_any_case.union(*map(_asked_for_by, self.settings.destinations)))
 
     def _process(self, job: Job) -> CaseResult:
         from stact_pacs.flow import process
@@ -245,19 +284,24 @@ class App:
             job.source,
             job_key=job.job_key,
             started_at=utc_now(),
-            predecessor=self._report_replaced_by(job),
+            predecessors=self._reports_replaced_by(job),
         )
 
-    def _report_replaced_by(self, job: Job) -> PredecessorObjects | None:
-        """Return the report of the series' revision before; None when there is none, or it came to no report."""
+    def _reports_replaced_by(self, job: Job) -> dict[str, PredecessorObjects]:
+        """Return the reports of the series' revision before, by profile; those that there are."""
         if job.predecessor_job_key is None:
-            return None
-        try:
-            before = self.jobs.case(job.predecessor_job_key)
-            assert before.id is not None, "a case on record has an id"
-            report = self.jobs.result_object(before.id, ObjectKind.SR)
-        except NotFound:
-            return None
+            return {}
+        found = {}
+        for profile in sorted(variant.profile for variant in self.wanted_objects if variant.kind is ObjectKind.SR):
+            with suppress(NotFound):
+                found[profile] = self._report_of(job.predecessor_job_key, profile)
+        return found
+
+    def _report_of(self, job_key: str, profile: str) -> PredecessorObjects:
+        """Return the report of a job in a profile; NotFound when the job came to none."""
+        case = self.jobs.case(job_key)
+        assert case.id is not None, "a case on record has an id"
+        report = self.jobs.result_object(case.id, ObjectKind.SR, profile)
         return PredecessorObjects(
             sr_sop_class_uid=report.sop_class_uid,
             sr_sop_instance_uid=report.sop_instance_uid,
@@ -276,15 +320,34 @@ class App:
             self.decoder.close()
 
 
+def _asked_for_by(destination: AnyDestination) -> tuple[ObjectVariant, ...]:
+    return tuple(ObjectVariant(kind=ObjectKind(kind), profile=destination.profile) for kind in destination.objects)
+
+
+def _connect_to(
+    destination: AnyDestination, settings: Deliver
+) -> "Callable[[], AbstractContextManager[OpenAssociation]]":
+    """Return what opens an association to the destination, or what stands for it over HTTP."""
+    if isinstance(destination, WebDestination):
+        from stact_pacs.deliver.stow import StowSender
+
+        return partial(StowSender(settings).association, destination)
+    from stact_pacs.deliver.cstore import CStoreSender
+
+    return partial(CStoreSender(settings).association, destination)
+
+
 # -- the roles of `serve`: each runs in a process of its own until `stop` is set ---------------------------
 
 
 def run_receive(app: App, stop: threading.Event) -> None:
     """Listen until told to stop; associations in progress may finish."""
+    from stact_pacs.memory import limit_memory
     from stact_pacs.queue.timers import Timers
     from stact_pacs.receive.commitment_check import verify_requested
     from stact_pacs.receive.reconcile import reconcile
 
+    limit_memory(app.settings.receive.memory_limit_mb)
     reconcile(app.inbox)  # before the first association: what a crash left is put in order
     timers = Timers(app.settings.compute.poll_s)
     timers.every(
@@ -340,24 +403,58 @@ def run_work(app: App, stop: threading.Event) -> None:
 
 
 def run_deliver(app: App, stop: threading.Event) -> None:
-    """Send what is owed, and keep the pages on disk as new as the records."""
+    """Send what is owed, and keep the pages on disk as new as the records.
+
+    Every destination has a thread of its own, and another one for its proofs: one that is slow, or away, holds up no
+    other. A thread that fails for a reason of ours ends the role, which the supervisor starts again.
+    """
+    from stact_pacs.deliver.outbox import give_up_strays
     from stact_pacs.queue.timers import Timers
     from stact_pacs.reports import ReportWriter
 
     reports = ReportWriter(app.jobs, app.settings.reports_dir)
+    names = [destination.name for destination in app.settings.destinations]
     timers = Timers(app.settings.compute.poll_s)  # a modality that is switched off must not hold up the results
     timers.every("report storage commitment", lambda: app.commitment_reporter.report_due(stopping=stop.is_set))
+    acts: list[Callable[[], int]] = [partial(_deliver_due, outbox, stop) for outbox in app.outboxes]
+    acts += [prover.prove_due for prover in app.provers]
     timers.start()
-    while not stop.is_set():
-        sent = 0
+    with ThreadPoolExecutor(max_workers=len(acts) or 1, thread_name_prefix="deliver") as threads:
+        running = [threads.submit(_again_and_again, act, stop, app.settings.compute.poll_s) for act in acts]
         try:
-            sent = app.outbox.deliver_due(utc_now(), stopping=stop.is_set)
-            reports.write_changed()
-        except Transient as error:  # the database or the disk: what is owed stays owed
-            log.warning("delivery waits", action="delivery_waits", error=str(error))
-        if not sent:
-            stop.wait(app.settings.compute.poll_s)
+            while not stop.is_set() and not any(each.done() for each in running):
+                with _waiting_out_what_passes():
+                    give_up_strays(app.deliveries, names, app.settings.deliver, owner=owner(), now=utc_now())
+                    reports.write_changed()
+                stop.wait(app.settings.compute.poll_s)
+        finally:
+            stop.set()
     timers.stop()
+    for each in running:
+        each.result()
+
+
+def _deliver_due(outbox: "Outbox", stop: threading.Event) -> int:
+    return outbox.deliver_due(utc_now(), stopping=stop.is_set)
+
+
+def _again_and_again(act: Callable[[], int], stop: threading.Event, poll_s: float) -> None:
+    """Act until told to stop, with a pause where there was nothing to do."""
+    while not stop.is_set():
+        done = 0
+        with _waiting_out_what_passes():
+            done = act()
+        if not done:
+            stop.wait(poll_s)
+
+
+@contextmanager
+def _waiting_out_what_passes() -> Iterator[None]:
+    """Log what fails because of the database or the disk: what is owed stays owed."""
+    try:
+        yield
+    except Transient as error:
+        log.warning("delivery waits", action="delivery_waits", error=str(error))
 
 
 def run_web(app: App, stop: threading.Event) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from stact_pacs.app import App, utc_now
 from stact_pacs.domain import Problem
 from stact_pacs.errors import StactError
+from stact_pacs.settings.delivering import AnyDestination, Deliver, WebDestination
 from stact_pacs.settings.whole import problems as settings_problems
 from stact_pacs.tls import expiry_problems, server_context
 
@@ -158,17 +159,26 @@ def check_decoders(app: App) -> Checked:
 
 
 def check_peers(app: App) -> Checked:
-    """Ask every destination by C-ECHO; one that is down keeps nothing from starting."""
-    from stact_pacs.deliver.cstore import CStoreSender
-
-    sender = CStoreSender(app.settings.deliver)
+    """Ask every destination by C-ECHO, or by a search; one that is down keeps nothing from starting."""
     problems = [
         problem
         for destination in app.settings.destinations
-        for problem in _problems_of(f"destinations.{destination.name}", partial(sender.echo, destination), fatal=False)
+        for problem in _problems_of(
+            f"destinations.{destination.name}", partial(_echo, destination, app.settings.deliver), fatal=False
+        )
     ]
     names = ", ".join(destination.name for destination in app.settings.destinations) or "none configured"
-    return Checked(name="destinations", problems=tuple(problems), summary=f"answer C-ECHO: {names}")
+    return Checked(name="destinations", problems=tuple(problems), summary=f"answer: {names}")
+
+
+def _echo(destination: AnyDestination, settings: Deliver) -> None:
+    from stact_pacs.deliver.cstore import CStoreSender
+    from stact_pacs.deliver.stow import StowSender
+
+    if isinstance(destination, WebDestination):
+        StowSender(settings).echo(destination)
+    else:
+        CStoreSender(settings).echo(destination)
 
 
 def _problems_of(where: str, act: Callable[[], object], *, fatal: bool = True) -> tuple[Problem, ...]:

@@ -188,7 +188,7 @@ class JobState(StrEnum):
     DELIVERING = "DELIVERING"
     """Scored, or no nodule found; its objects are owed to a destination."""
     DONE = "DONE"
-    """Every owed object was accepted."""
+    """Every owed object was accepted, and proven where proof is asked for."""
     NOT_SCORED = "NOT_SCORED"
     """Refused with a reason; a report that says so is owed like any other result."""
     FAILED = "FAILED"
@@ -384,7 +384,24 @@ class ObjectKind(StrEnum):
     """Which DICOM object of a result."""
 
     SEG = "SEG"
+    """Segmentation: the outlines, as masks on the frames of the cine."""
     SR = "SR"
+    """Structured report: everything that was found, or why nothing was scored."""
+    SC = "SC"
+    """Secondary capture: the cine once more in colour, with the outlines drawn into it."""
+    KOS = "KOS"
+    """Key object selection: the frames on which the outlines were measured."""
+    PDF = "PDF"
+    """Encapsulated PDF: the result on one page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ObjectVariant:
+    """One kind of object, written in the way of one profile."""
+
+    kind: ObjectKind
+    profile: str = ""
+    """Name of a `[[results.profiles]]` entry; empty for the `[results]` section itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,12 +413,24 @@ class ResultObject:
     sop_instance_uid: str
     series_instance_uid: str
     content: bytes = field(repr=False)
-    """The whole Part 10 file, Explicit VR Little Endian."""
+    """The whole Part 10 file: JPEG Baseline if it is a secondary capture in JPEG, else Explicit VR Little Endian."""
+    profile: str = ""
+    """Name of the profile that it is written in; empty for the `[results]` section itself."""
 
     @property
     def sha256(self) -> str:
         """Digest of the content, 64 hex digits."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def variant(self) -> ObjectVariant:
+        """What a destination asks for to get this object."""
+        return ObjectVariant(kind=self.kind, profile=self.profile)
+
+    @property
+    def file_name(self) -> str:
+        """Name under which `process` writes it: `seg.dcm`, or `seg-NAME.dcm` for a profile."""
+        return f"{'-'.join(filter(None, (self.kind.lower(), self.profile)))}.dcm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -463,6 +492,44 @@ class Delivery:
     owed_since: datetime
     lease_token: int
     object: ResultObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnprovenDelivery:
+    """An object that a destination accepted, claimed to ask whether it holds it."""
+
+    id: int
+    job_id: int
+    destination: str
+    """Name of a `[[destinations]]` entry."""
+    attempts: int
+    """Times it was asked, this one included."""
+    owed_since: datetime
+    confirmed_at: datetime
+    lease_token: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuit:
+    """A destination that failed, and is left alone for a while, so that it is not asked once per owed object."""
+
+    destination: str
+    """Name of a `[[destinations]]` entry."""
+    failures: int
+    """Failed associations, or requests, in a row."""
+    since: datetime
+    """When the last failure began. A clock that was set back to before this ends the rest."""
+    until: datetime
+    detail: str
+    """What failed last."""
+
+    def is_open(self, now: datetime) -> bool:
+        """Return whether nothing is to be sent there now."""
+        return self.since <= now < self.until
 
 
 # -- storage commitment (PS3.4 Annex J) ------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """The story on one screen: from a finished series to a report, each line a stage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from stact_pacs.cine.decode_process import DecodeProcess
 from stact_pacs.domain import (
@@ -11,6 +12,7 @@ from stact_pacs.domain import (
     CineSource,
     Findings,
     ModelIdentity,
+    ObjectVariant,
     OpenSeries,
     Outcome,
     PredecessorObjects,
@@ -64,13 +66,14 @@ def close_quiet_series(
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """What it takes to score one cine: the decoder, the model and the settings of the stages on the way."""
+    """What it takes to score one cine: the decoder, the model, the settings of the stages, and what is to be made."""
 
     decoder: DecodeProcess
     scorer: Scorer
     model: ModelIdentity
     eligibility: Eligibility
     results: Results
+    wanted: frozenset[ObjectVariant]
 
 
 def process(
@@ -79,7 +82,7 @@ def process(
     *,
     job_key: str,
     started_at: datetime,
-    predecessor: PredecessorObjects | None = None,
+    predecessors: Mapping[str, PredecessorObjects] = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> CaseResult:
     """Turn one cine into its result: examined, written as DICOM, recorded, illustrated. Nothing is stored here."""
@@ -91,8 +94,9 @@ def process(
         findings=findings,
         model=desk.model,
         settings=desk.results,
+        wanted=desk.wanted,
         started_at=started_at,
-        predecessor=predecessor,
+        predecessors=predecessors,
     )
     record = result_record(
         source=source, cine=cine, findings=findings, model=desk.model, job_key=job_key, objects=objects

@@ -21,7 +21,7 @@ class OfflineCase:
     """What one cine, or one file that is none, came to."""
 
     folder: Path
-    """Holds result.json, and, unless the file was unreadable, seg.dcm, sr.dcm and report.html."""
+    """Holds result.json, and, unless the file was unreadable, report.html and the objects: seg.dcm, sr.dcm, ..."""
     record: dict[str, Any]
 
 
@@ -66,7 +66,7 @@ def _score(
 
 def _write_result(folder: Path, result: CaseResult) -> None:
     for item in result.objects:
-        (folder / f"{item.kind.lower()}.dcm").write_bytes(item.content)
+        (folder / item.file_name).write_bytes(item.content)
     _write_json(folder, result.record)
 
 

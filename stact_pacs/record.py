@@ -90,8 +90,9 @@ def _operating_point(score: Score) -> dict[str, Any]:
 def _object(made: ResultObject) -> dict[str, Any]:
     return {
         "kind": made.kind.value,
+        "profile": made.profile,
         "sop_instance_uid": made.sop_instance_uid,
-        "file": f"{made.kind.value.lower()}.dcm",
+        "file": made.file_name,
     }
 
 

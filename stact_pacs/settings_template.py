@@ -37,12 +37,24 @@ _EXAMPLES = {
 # host = "127.0.0.1"
 # port = 4242
 """,
+    "results.profiles": """\
+# [[results.profiles]]
+# name = "old-viewer"
+# seg_geometry = "strict"
+# sc_compression = "none"
+""",
     "destinations": """\
 # [[destinations]]
 # name = "pacs"
 # host = "127.0.0.1"
 # port = 4242
 # ae_title = "PACS"
+
+# [[destinations]]
+# name = "archive"
+# url = "https://archive.example.org/dicom-web"
+# token_file = "archive.token"
+# proof = "query"
 """,
 }
 """What stands in the file for a section that is not there, or not once, unless somebody writes it."""
@@ -62,9 +74,9 @@ def entry_toml(header: str, section: Section) -> str:
 
 def _sections(name: str, field: FieldInfo) -> Iterator[str]:
     """Yield the text of a section, then that of each section inside it."""
-    section = _section_of(field)
+    section = _kinds_of(field)[0]
     if name in _EXAMPLES:
-        yield "\n".join([*_comment(section), *_notes(section), _EXAMPLES[name]])
+        yield "\n".join([*(line for kind in _kinds_of(field) for line in _explained(kind)), _EXAMPLES[name]])
         return
     inner = {key for key, value in section.model_fields.items() if _has_its_own_header(f"{name}.{key}", value)}
     own = {key: value for key, value in section.model_fields.items() if key not in inner}
@@ -78,10 +90,21 @@ def _has_its_own_header(name: str, field: FieldInfo) -> bool:
     return name in _EXAMPLES or (isinstance(field.annotation, type) and issubclass(field.annotation, Section))
 
 
-def _section_of(field: FieldInfo) -> type[Section]:
-    """Return the section that a setting is, or holds: a tuple of them, or perhaps none."""
-    kinds = (field.annotation, *get_args(field.annotation))
-    return next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section))
+def _kinds_of(field: FieldInfo) -> list[type[Section]]:
+    """Return the sections that a setting can be, or hold: a tuple of them, one of several kinds, or perhaps none."""
+    return list(_sections_in(field.annotation))
+
+
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections_in(inner)
+
+
+def _explained(section: type[Section]) -> Iterator[str]:
+    yield from _comment(section)
+    yield from _notes(section)
 
 
 def _comment(section: type[Section]) -> Iterator[str]:

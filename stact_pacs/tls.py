@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from stact_pacs.domain import Problem
 from stact_pacs.errors import Misconfigured
+from stact_pacs.settings.delivering import ClientTls
 from stact_pacs.settings.loading import require_owner_only
 from stact_pacs.settings.receiving import ReceiveTls
 
@@ -59,6 +60,28 @@ def server_context(settings: ReceiveTls) -> ssl.SSLContext:
         certificates_in(settings.ca_file)  # says which file it is when that is no certificate
         context.load_verify_locations(settings.ca_file)
         context.verify_mode = ssl.CERT_REQUIRED if settings.require_client_certificate else ssl.CERT_OPTIONAL
+    return context
+
+
+def client_context(settings: ClientTls) -> ssl.SSLContext:
+    """Return what a connection to a destination is made with: TLS 1.2 or 1.3, its certificate always checked.
+
+    Raises
+    ------
+    Misconfigured
+        A file cannot be read or is not what it should be, the key is open to others or belongs to another certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_SUITES_OF_TLS_1_2)
+    context.check_hostname = settings.check_host_name
+    if settings.ca_file is None:
+        context.load_default_certs()
+    else:
+        certificates_in(settings.ca_file)  # says which file it is when that is no certificate
+        context.load_verify_locations(settings.ca_file)
+    if settings.certificate_file is not None and settings.key_file is not None:
+        _load_own(context, settings.certificate_file, settings.key_file)
     return context
 
 

@@ -16,7 +16,11 @@ from pydicom.tag import BaseTag
 
 _TEXT = {"CS", "LO", "SH", "UI"}
 _DECIMAL = {"IS": re.compile(rb" *[+-]?[0-9]{1,12} *"), "DS": re.compile(rb" *[+-]?[0-9]{1,12}(\.[0-9]{0,12})? *")}
-_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_BINARY = {
+    (vr, is_little_endian): struct.Struct(("<" if is_little_endian else ">") + kind)
+    for vr, kind in {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}.items()
+    for is_little_endian in (True, False)
+}
 _ESCAPE = b"\x1b"
 """Changes the character set (PS3.5 6.1.2.5)."""
 
@@ -37,7 +41,8 @@ def plain_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
     if sent.vr in _DECIMAL:
         parts = sent.value.rstrip(b"\0").split(b"\\")
         return tuple(map(float, parts)) if all(map(_DECIMAL[sent.vr].fullmatch, parts)) else None
-    return _unpacked(sent) if sent.vr in _BINARY else None
+    kind = _BINARY.get((sent.vr, sent.is_little_endian))
+    return None if kind is None else _unpacked(kind, sent.value)
 
 
 class _Sent(NamedTuple):
@@ -63,8 +68,9 @@ def _tag(keyword: str) -> BaseTag:
     return BaseTag(tag)
 
 
-def _unpacked(sent: _Sent) -> tuple[float, ...] | None:
-    kind = ("<" if sent.is_little_endian else ">") + _BINARY[sent.vr]
-    if not sent.value or len(sent.value) % struct.calcsize(kind):
+def _unpacked(kind: struct.Struct, value: bytes) -> tuple[float, ...] | None:
+    if len(value) == kind.size:
+        return kind.unpack(value)
+    if not value or len(value) % kind.size:
         return None
-    return tuple(number for (number,) in struct.iter_unpack(kind, sent.value))
+    return tuple(number for (number,) in kind.iter_unpack(value))

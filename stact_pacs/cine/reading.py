@@ -10,10 +10,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info, read_partial
@@ -27,7 +29,9 @@ PIXEL_DATA = 0x7FE00010
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _DEFER_BYTES = 65536
-"""Longer header values are skipped, not read: no false length can make us allocate more than this."""
+"""Longer header values are skipped: no false length can make us allocate more than this while we read the header."""
+_LONGEST_VALUE_BYTES = 1 << 20
+"""A skipped value that is asked for is read after all, unless it is longer; a palette of 65536 colours has 128 KiB."""
 _MOST_READS = 100_000
 """An element takes one or two reads, and a real header a few hundred. Without an end, a file of nothing but empty
 elements would keep everybody waiting for hours: 25 us each, 130,000 to the megabyte."""
@@ -35,7 +39,7 @@ elements would keep everybody waiting for hours: 25 us each, 130,000 to the mega
 # What pydicom raises for altered files; ValueError covers the Unicode errors.
 _READ_ERRORS = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, struct.error, ValueError, TypeError, AttributeError,
-    LookupError, ArithmeticError, NotImplementedError, RecursionError, AssertionError,
+    LookupError, ArithmeticError, NotImplementedError, RecursionError, AssertionError, MemoryError,
 )  # fmt: skip
 
 _WARNINGS_LOCK = threading.RLock()
@@ -75,9 +79,9 @@ def read_header(path: Path) -> Header:
         `not_dicom`: it is not a DICOM file. `not_decodable`: it is deflated, which cannot be read within limits.
     """
     try:
-        with quietly(), path.open("rb") as file:
+        with quietly(), _Bounded(FileIO(str(path))) as file:
             _refuse_deflated(path)
-            return _parse(_Bounded(file))
+            return _parse(file)
     except _READ_ERRORS as error:
         raise Refused(
             Reason.NOT_DICOM,
@@ -95,16 +99,15 @@ def _refuse_deflated(path: Path) -> None:
         )
 
 
-class _Bounded:
-    """A file of which so many pieces are read and no more; what pydicom's reader needs of a file."""
+class _Bounded(BufferedReader):
+    """A file of which so many pieces are read, each so long, and no more.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.seek = file.seek
-        self.tell = file.tell
-        self._read = file.read
-        self._left = _MOST_READS
+    Of Specific Character Set, pydicom reads as much as its length says, which may be 4 GiB that are not there.
+    """
 
-    def read(self, size: int = -1) -> bytes:
+    _left = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
         self._left -= 1
         if self._left < 0:
             raise Refused(
@@ -112,7 +115,7 @@ class _Bounded:
                 f"The header has more elements than {_MOST_READS} reads yield.",
                 remedy="Export the image again, without the private elements that fill it.",
             )
-        return self._read(size)
+        return super().read(_DEFER_BYTES if size is None else min(size, _DEFER_BYTES))
 
 
 def _parse(file: _Bounded) -> Header:
@@ -123,7 +126,7 @@ def _parse(file: _Bounded) -> Header:
             found.update(pixel_data_vr=vr, pixel_data_offset=file.tell(), pixel_data_length=length)
         return int(tag) >= PIXEL_DATA
 
-    dataset = read_partial(cast(BinaryIO, file), stop_when=at_pixel_data, defer_size=_DEFER_BYTES)
+    dataset = read_partial(file, stop_when=at_pixel_data, defer_size=_DEFER_BYTES)
     syntax = dataset.file_meta.get("TransferSyntaxUID", "")
     return Header(dataset=dataset, transfer_syntax_uid=str(syntax), **found)
 
@@ -132,9 +135,12 @@ def _parse(file: _Bounded) -> Header:
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """Return the value of the element, or None when it is absent, empty or not understandable."""
+    """Return the value of the element, or None when it is absent, empty, not understandable or far too long."""
     try:
         with quietly():
+            sent: object = dataset.get_item(keyword, keep_deferred=True)
+            if isinstance(sent, RawDataElement) and sent.value is None and sent.length > _LONGEST_VALUE_BYTES:
+                return None
             value = dataset.get(keyword)
     except _READ_ERRORS:
         return None

@@ -25,8 +25,9 @@ from pynetdicom.presentation import build_role
 
 from stact_pacs import __version__
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
-from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
+from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Misconfigured
 from stact_pacs.settings.delivering import Destination
+from stact_pacs.tls import client_context
 
 MAX_CONTEXTS = 128
 """Presentation context IDs are the odd numbers from 1 to 255 (PS3.8 9.3.2.2)."""
@@ -36,7 +37,7 @@ _LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets
 _PDUS_UNDER_WAY = 8  # keep pynetdicom's sender busy, and the wait for the answer from beginning too early
 _GOODBYE_S = 2.0  # at the end of an association nothing is at stake any more
 _C_STORE_RSP, _C_FIND_RSP, _C_ECHO_RSP = 0x8001, 0x8020, 0x8030  # Command Field, PS3.7 E.1
-_N_EVENT_REPORT_RSP = 0x8100
+_N_EVENT_REPORT_RSP, _N_ACTION_RSP = 0x8100, 0x8130
 _SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)  # status of a C-FIND response, PS3.4 Table C.4-1
 _NOTHING = (0, 0)
 _MEDIUM_PRIORITY = 0
@@ -107,10 +108,12 @@ class Association:
         self._message_id = 0
         self._library: Any = None  # pynetdicom's association
         self._socket: socket.socket | None = None
+        self._is_secured = destination.tls is not None
         self._is_connected = False
         self._is_aborted = False
         self._moved_at = time.monotonic()
         self._answered = _NOTHING
+        self._events: queue.Queue[Dataset] = queue.Queue()
 
     def negotiate(self, contexts: Sequence[Context], *, calling: str, scp_of: Sequence[str] = ()) -> None:
         """Request the association and take in the answer."""
@@ -118,6 +121,8 @@ class Association:
         proposed = [build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in contexts]
         try:
             self._request(proposed, [build_role(uid, scp_role=True) for uid in scp_of], calling)
+        except Misconfigured as error:  # the files of TLS
+            raise DestinationUnavailable(error.text, remedy=error.remedy) from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             raise self._unreachable(str(error)) from error
         except _MALFORMED as error:
@@ -201,6 +206,33 @@ class Association:
 
         return self._ask(send, _N_EVENT_REPORT_RSP)
 
+    def request_action(
+        self, information: Dataset, *, action_type: int, sop_class_uid: str, sop_instance_uid: str
+    ) -> int:
+        """Send an N-ACTION (PS3.7 10.1.4); return the status of the answer.
+
+        Raises
+        ------
+        DestinationUnavailable
+            No answer in time, or the association was lost: whether the request arrived is not known.
+        """
+
+        def send(number: int) -> Dataset:
+            request = self._library.send_n_action
+            answer: tuple[Dataset, Dataset | None]
+            answer = request(information, action_type, sop_class_uid, sop_instance_uid, msg_id=number)
+            return answer[0]
+
+        return self._ask(send, _N_ACTION_RSP)
+
+    def next_event(self, *, timeout_s: float) -> Dataset | None:
+        """Wait for an N-EVENT-REPORT of the peer; return its Event Information, or None when none came."""
+        ends_at = time.monotonic() + timeout_s
+        while time.monotonic() < ends_at and self._library.is_alive():
+            with suppress(queue.Empty):
+                return self._events.get(timeout=0.1)
+        return None
+
     def release(self) -> None:
         """Say goodbye (PS3.8 9.3.6); whatever the peer makes of it, the answers that came before stand."""
         self._library.acse_timeout = min(self._timeout_s, _GOODBYE_S)
@@ -235,6 +267,7 @@ class Association:
             max_pdu=_LONGEST_PDU_BYTES,
             ext_neg=roles,
             evt_handlers=self._handlers(),
+            tls_args=None if peer.tls is None else (client_context(peer.tls), peer.host),
         )
 
     def _ask(self, send: Callable[[int], Dataset], command_field: int) -> int:
@@ -269,7 +302,7 @@ class Association:
         if not self._is_connected and is_late:
             return self._unreachable(f"no connection in {self._timeout_s:g} s")
         if not self._is_connected:
-            return self._unreachable("connection refused, or no way there")
+            return self._unreachable("connection refused, no way there" + ", or TLS failed" * self._is_secured)
         if self._is_aborted:
             return DestinationUnavailable(f"{self._name} aborted the association (A-ABORT).")
         if is_late:
@@ -286,6 +319,7 @@ class Association:
             (evt.EVT_DATA_SENT, self._on_sent),
             (evt.EVT_PDU_RECV, self._on_pdu),
             (evt.EVT_DIMSE_RECV, self._on_message),
+            (evt.EVT_N_EVENT_REPORT, self._on_event),
             (evt.EVT_ABORTED, self._hang_up),
         ]
 
@@ -300,6 +334,9 @@ class Association:
         dul.state_machine.do_action = _forgiving(dul)
 
     def _on_open(self, event: evt.Event) -> None:
+        transport = event.assoc.dul.socket
+        assert transport is not None
+        self._socket = transport.socket  # another one than before where there is TLS
         assert self._socket is not None
         self._is_connected = True
         self._socket.settimeout(self._timeout_s)  # pynetdicom took the limit off a moment ago
@@ -326,7 +363,13 @@ class Association:
     def _on_message(self, event: evt.Event) -> None:
         """Keep what the message says it answers: pynetdicom takes any response for that of its request."""
         command = event.message.command_set
-        self._answered = command.get("CommandField"), command.get("MessageIDBeingRespondedTo")
+        if "MessageIDBeingRespondedTo" in command:
+            self._answered = command.get("CommandField"), command.MessageIDBeingRespondedTo
+
+    def _on_event(self, event: evt.Event) -> tuple[int, None]:
+        """Keep what the peer reports, for `next_event`."""
+        self._events.put(event.event_information)
+        return _SUCCESS, None
 
     def _hang_up(self, event: evt.Event | None = None) -> None:
         """Wake pynetdicom from whatever it waits for on the socket; it then closes the association by itself."""

@@ -3,24 +3,33 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.uid import UID
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time from a table
 
 from stact_pacs.deliver.association import MAX_CONTEXTS, Association, Context, associate
+from stact_pacs.deliver.encoding import TRANSFER_SYNTAXES, encoded, syntaxes_for
 from stact_pacs.deliver.outcomes import SUCCESS, RefusedForGood, SendOutcome, TryLater, outcome_of_status
-from stact_pacs.deliver.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, read_part10
+from stact_pacs.deliver.part10 import IMPLICIT_VR_LITTLE_ENDIAN, read_part10
 from stact_pacs.domain import ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Reason, Refused
 from stact_pacs.settings.delivering import Deliver, Destination
 
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
+"""Multi-frame True Color Secondary Capture Image Storage."""
+
+_COMPRESSED = {SECONDARY_CAPTURE: ("1.2.840.10008.1.2.4.50",)}
+"""Compressed transfer syntaxes that results can be stored in: JPEG Baseline."""
+
 RESULT_SOP_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation Storage
+    "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation Storage
     "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR Storage
     "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR Storage
+    SECONDARY_CAPTURE,
+    "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection Document Storage
+    "1.2.840.10008.5.1.4.1.1.104.1",  # Encapsulated PDF Storage
 )
 """What results can be: an outbox proposes all, because it does not know what will be due next."""
 
@@ -36,21 +45,20 @@ class ResultAssociation:
         self._destination = destination
 
     def store(self, result: ResultObject) -> SendOutcome:
-        """Send one object, byte for byte; in Implicit VR only where the destination takes nothing else.
+        """Send one object, in the first of the destination's transfer syntaxes that it accepts.
 
         Raises
         ------
         DestinationUnavailable
             The association was lost; whether the object arrived is not known.
         """
-        explicit = Context(result.sop_class_uid, EXPLICIT_VR_LITTLE_ENDIAN)
-        implicit = Context(result.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN)
-        if self._association.accepts(explicit):
-            with _file_in_memory(result.content) as path:
-                return outcome_of_status(self._association.store(path))
-        if self._association.accepts(implicit):
-            return outcome_of_status(self._association.store(dcmread(BytesIO(result.content))))
-        return _context_rejected(self._destination, explicit)
+        offered = [TRANSFER_SYNTAXES[name] for name in self._destination.transfer_syntaxes]
+        syntaxes = syntaxes_for(result.content, offered)
+        for context in (Context(result.sop_class_uid, syntax) for syntax in syntaxes):
+            if self._association.accepts(context):
+                with _file_in_memory(encoded(result.content, context.transfer_syntax_uid)) as path:
+                    return outcome_of_status(self._association.store(path))
+        return _context_rejected(self._destination, Context(result.sop_class_uid, syntaxes[0]))
 
 
 class CStoreSender:
@@ -73,8 +81,12 @@ class CStoreSender:
         DeliveryRefused
             The association was rejected for good.
         """
-        syntaxes = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-        contexts = [Context(sop_class, syntax) for sop_class in sop_class_uids for syntax in syntaxes]
+        syntaxes = [TRANSFER_SYNTAXES[name] for name in destination.transfer_syntaxes]
+        contexts = [
+            Context(sop_class, syntax)
+            for sop_class in sop_class_uids
+            for syntax in (*syntaxes, *_COMPRESSED.get(sop_class, ()))
+        ]
         with self._associate(destination, contexts) as association:
             yield ResultAssociation(association, destination)
 

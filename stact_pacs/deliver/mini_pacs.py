@@ -44,7 +44,7 @@ class MiniPacs:
         self.ae_title = ae_title
         self.port = port
         self.refused = 0
-        self._fail_rate = fail_rate
+        self.fail_rate = fail_rate
         self._random = random.Random(seed)  # noqa: S311 - it chooses which stores fail in a demo
         self._lock = threading.Lock()
         self._ae = AE(ae_title=ae_title)
@@ -88,7 +88,7 @@ class MiniPacs:
 
     def _store(self, event: evt.Event) -> int:
         with self._lock:
-            if self._random.random() < self._fail_rate:
+            if self._random.random() < self.fail_rate:
                 self.refused += 1
                 return _OUT_OF_RESOURCES
         name = uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""Send what is owed, and write down how each delivery ended before the next one is sent.
+"""Send what is owed to a destination, and write down how each delivery ended before the next one is sent.
 
 At least once on the wire, once in effect: an object whose answer was lost is sent again with the same bytes
 under the same SOP Instance UID. Nothing that is owed is forgotten: it ends confirmed or as a dead letter.
@@ -6,69 +6,64 @@ under the same SOP Instance UID. Nothing that is owed is forgotten: it ends conf
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from stact_pacs.backoff import backoff_s
 from stact_pacs.deliver.cstore import outcome_of_error
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
-from stact_pacs.domain import Delivery, ResultObject
+from stact_pacs.domain import Circuit, Delivery, ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.log import bound, get_logger
-from stact_pacs.settings.delivering import Deliver, Destination
+from stact_pacs.settings.delivering import AnyDestination, Deliver
 
 log = get_logger()
 
 MOST_PER_PASS = 64
-"""Objects sent to one destination before the next destination has its turn."""
+"""Objects sent on one association."""
 
 
 class DeliveryRecords(Protocol):
     """The deliveries as the store keeps them; every move is one transaction with its event."""
 
-    def claim_due(
-        self, *, owner: str, now: datetime, lease_s: float, destination: str | None = None
-    ) -> Delivery | None:
-        """Claim the delivery that has been due longest, of that destination or of any."""
+    def claim_due(self, *, owner: str, now: datetime, lease_s: float, destination: str) -> Delivery | None:
+        """Claim the delivery to that destination that has been due longest."""
 
-    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime) -> None: ...
+    def claim_stray(self, *, owner: str, now: datetime, lease_s: float, known: Collection[str]) -> Delivery | None:
+        """Claim a delivery to any other destination."""
+
+    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime, prove_at: datetime | None) -> None: ...
 
     def retry_later(self, delivery: Delivery, detail: str, *, next_attempt_at: datetime, now: datetime) -> None: ...
 
     def dead_letter(self, delivery: Delivery, detail: str, *, now: datetime) -> None: ...
 
 
+class CircuitRecords(Protocol):
+    """The destinations that are left alone, as the store keeps them."""
+
+    def of(self, destination: str) -> Circuit | None: ...
+
+    def opened(self, circuit: Circuit) -> None: ...
+
+    def closed(self, destination: str) -> None: ...
+
+
 class OpenAssociation(Protocol):
-    """An association over which one object after the other is sent."""
+    """An association, or what stands for it, over which one object after the other is sent."""
 
     def store(self, result: ResultObject) -> SendOutcome: ...
 
 
-class Sender(Protocol):
-    """Opens associations; see `CStoreSender`."""
-
-    def association(self, destination: Destination) -> AbstractContextManager[OpenAssociation]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rest:
-    """A destination that failed is left alone for a while, so that it is not asked once per owed object."""
-
-    since: datetime
-    """A clock that was set back to before this ends the rest."""
-    until: datetime
-    failures: int
-    """Failed associations in a row."""
-
-
 class Outbox:
-    """Delivers whatever is due.
+    """Delivers whatever is due to one destination.
 
     Parameters
     ----------
+    connect
+        Opens an association to the destination; see `CStoreSender` and `StowSender`.
     owner
         Name under which deliveries are claimed: one per process.
     jitter
@@ -78,77 +73,59 @@ class Outbox:
     def __init__(
         self,
         records: DeliveryRecords,
-        sender: Sender,
-        destinations: Sequence[Destination],
+        circuits: CircuitRecords,
+        connect: Callable[[], AbstractContextManager[OpenAssociation]],
+        destination: AnyDestination,
         settings: Deliver,
         *,
         owner: str,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._records = records
-        self._sender = sender
-        self._destinations = {destination.name: destination for destination in destinations}
+        self._circuits = circuits
+        self._connect = connect
+        self._destination = destination
         self._settings = settings
         self._owner = owner
         self._jitter = jitter
-        self._rests: dict[str, _Rest] = {}
 
     def deliver_due(self, now: datetime, *, stopping: Callable[[], bool] = lambda: False) -> int:
-        """Send what is due, a limited number to each destination; return how many deliveries had their fate written.
+        """Send what is due on one association, unless the destination rests; return how many fates were written.
 
         Call it again at once while it returns something. When `stopping` says so, it ends after the object that is
         on its way.
         """
         this_pass = _Pass(now, stopping)
-        settled = sum(self._deliver_to(destination, this_pass) for destination in self._destinations.values())
-        return settled + self._deliver_any(this_pass)
-
-    def _deliver_to(self, destination: Destination, this_pass: "_Pass") -> int:
-        """Send what is due to one destination, unless it rests."""
-        if self._is_resting(destination.name, this_pass.now()):
+        circuit = self._circuits.of(self._destination.name)
+        if circuit is not None and circuit.is_open(this_pass.now()):
             return 0
-        delivery = self._claim(this_pass, destination.name)
-        return 0 if delivery is None else self._send_from(delivery, destination, this_pass)
-
-    def _deliver_any(self, this_pass: "_Pass") -> int:
-        """Claim without naming a destination: what is left are those to destinations that settings no longer have."""
-        if any(self._is_resting(name, this_pass.now()) for name in self._rests):
-            return 0  # else the deliveries of the resting destination would be claimed here
         delivery = self._claim(this_pass)
-        if delivery is None:
-            return 0
-        destination = self._destinations.get(delivery.destination)
-        if destination is not None:  # it became due a moment ago
-            return self._send_from(delivery, destination, this_pass)
-        text = f"The settings have no destination {delivery.destination!r} any more. Remedy: add it, then retry."
-        return self._settle(delivery, RefusedForGood(text=text), this_pass)
+        return 0 if delivery is None else self._send_from(delivery, circuit, this_pass)
 
-    def _send_from(self, first: Delivery, destination: Destination, this_pass: "_Pass") -> int:
-        """Send this delivery and those that are due after it to the same destination, on one association."""
+    def _send_from(self, first: Delivery, circuit: Circuit | None, this_pass: "_Pass") -> int:
+        """Send this delivery and those that are due after it, on one association."""
         delivery: Delivery | None = first
         settled = 0
         try:
-            with self._sender.association(destination) as association:
+            with self._connect() as association:
                 while delivery is not None:
                     settled += self._settle(delivery, association.store(delivery.object), this_pass)
-                    delivery = self._claim(this_pass, destination.name) if settled < MOST_PER_PASS else None
-            self._rests.pop(destination.name, None)
+                    delivery = self._claim(this_pass) if settled < MOST_PER_PASS else None
+            if circuit is not None:
+                self._circuits.closed(self._destination.name)
+                log.info("destination is back", action="destination_back", destination=self._destination.name)
         except (DestinationUnavailable, DeliveryRefused) as error:
-            if settled:
-                self._rests.pop(destination.name, None)  # it worked until a moment ago: begin with the shortest rest
-            self._let_rest(destination.name, this_pass)
-            log.warning(
-                "destination failed", action="destination_failed", destination=destination.name, error=str(error)
-            )
+            # If it worked until a moment ago, it begins with the shortest rest.
+            self._let_rest(None if settled else circuit, str(error), this_pass)
             if delivery is not None:
                 settled += self._settle(delivery, outcome_of_error(error), this_pass)
         return settled
 
-    def _claim(self, this_pass: "_Pass", destination: str | None = None) -> Delivery | None:
+    def _claim(self, this_pass: "_Pass") -> Delivery | None:
         if this_pass.is_stopping():
             return None
         now, lease_s = this_pass.now(), self._settings.lease_s
-        return self._records.claim_due(owner=self._owner, now=now, lease_s=lease_s, destination=destination)
+        return self._records.claim_due(owner=self._owner, now=now, lease_s=lease_s, destination=self._destination.name)
 
     def _settle(self, delivery: Delivery, outcome: SendOutcome, this_pass: "_Pass") -> int:
         """Write the fate of one attempt; return how many fates were written: 1, or 0 when the lease was lost."""
@@ -165,7 +142,7 @@ class Outbox:
         given_up_at = delivery.owed_since + timedelta(hours=self._settings.horizon_h)
         match outcome:
             case Accepted():
-                self._records.confirmed(delivery, outcome.text, now=now)
+                self._records.confirmed(delivery, outcome.text, now=now, prove_at=self._prove_at(now))
                 log.info("delivery confirmed", action="delivery_confirmed", status=outcome.status)
             case TryLater() if now < given_up_at:
                 wait_s = self._backoff_s(delivery.attempts)
@@ -174,27 +151,45 @@ class Outbox:
                 log.warning("delivery put off", action="delivery_retried", retry_in_s=wait_s, error=outcome.text)
             case TryLater():
                 text = f"Given up after {self._settings.horizon_h:g} h. The last attempt: {outcome.text}"
-                self._dead_letter(delivery, text, now)
+                dead_letter(self._records, delivery, text, now)
             case RefusedForGood():
-                self._dead_letter(delivery, outcome.text, now)
+                dead_letter(self._records, delivery, outcome.text, now)
 
-    def _dead_letter(self, delivery: Delivery, text: str, now: datetime) -> None:
-        self._records.dead_letter(delivery, text, now=now)
-        log.error("delivery given up", action="delivery_dead_letter", error=text)
+    def _prove_at(self, now: datetime) -> datetime | None:
+        """Return when to ask for the proof: a bit later, so that the objects of a job are asked about together."""
+        if self._destination.proof == "none":
+            return None
+        return now + timedelta(seconds=self._settings.retry_base_s)
 
-    def _is_resting(self, name: str, now: datetime) -> bool:
-        rest = self._rests.get(name)
-        return rest is not None and rest.since <= now < rest.until
-
-    def _let_rest(self, name: str, this_pass: "_Pass") -> None:
-        before = self._rests.get(name)
+    def _let_rest(self, before: Circuit | None, text: str, this_pass: "_Pass") -> None:
         failures = 1 if before is None else before.failures + 1
+        since, name = this_pass.begun_at, self._destination.name
         until = this_pass.now() + timedelta(seconds=self._backoff_s(failures))
-        self._rests[name] = _Rest(since=this_pass.begun_at, until=until, failures=failures)
+        self._circuits.opened(Circuit(destination=name, failures=failures, since=since, until=until, detail=text))
+        log.warning("destination failed", action="destination_failed", destination=name, error=text)
 
     def _backoff_s(self, attempt: int) -> float:
         base_s, cap_s = self._settings.retry_base_s, self._settings.retry_cap_s
         return backoff_s(attempt, base_s=base_s, cap_s=cap_s, jitter=self._jitter())
+
+
+def give_up_strays(
+    records: DeliveryRecords, known: Collection[str], settings: Deliver, *, owner: str, now: datetime
+) -> int:
+    """Make dead letters of the deliveries to destinations that the settings no longer have; return how many."""
+    count = 0
+    while (stray := records.claim_stray(owner=owner, now=now, lease_s=settings.lease_s, known=known)) is not None:
+        text = f"The settings have no destination {stray.destination!r} any more. Remedy: add it, then retry."
+        with bound(job_id=stray.job_id, destination=stray.destination, kind=stray.object.kind):
+            dead_letter(records, stray, text, now)
+        count += 1
+    return count
+
+
+def dead_letter(records: DeliveryRecords, delivery: Delivery, text: str, now: datetime) -> None:
+    """Give a delivery up, on record and in the log."""
+    records.dead_letter(delivery, text, now=now)
+    log.error("delivery given up", action="delivery_dead_letter", error=text)
 
 
 class _Pass:

@@ -8,7 +8,7 @@ class Accepted:
     """The destination has stored the object."""
 
     status: int
-    """The C-STORE status: 0x0000, or a warning."""
+    """The status of C-STORE, or the WarningReason of STOW-RS: 0x0000, or a warning."""
     text: str
 
 
@@ -51,28 +51,29 @@ _REFUSALS = {
 }
 
 
-def outcome_of_status(status: int) -> SendOutcome:
+def outcome_of_status(status: int, name: str = "C-STORE status") -> SendOutcome:
     """Return what a C-STORE status means for the object (PS3.4 Table B.2-1, PS3.7 Annex C).
 
-    A failure that is not known to be for good is tried again: the horizon of the outbox ends it.
+    STOW-RS has the same numbers as FailureReason and WarningReason (PS3.18 Tables I.2-1 and I.2-2). A failure that is
+    not known to be for good is tried again: the horizon of the outbox ends it.
 
     >>> outcome_of_status(0xA700).text
     'C-STORE status 0xA700: out of resources'
     """
+
+    def sentence(meaning: str) -> str:
+        return f"{name} 0x{status:04X}: {meaning}"
+
     if status == SUCCESS:
-        return Accepted(status=status, text="C-STORE status 0x0000: stored")
+        return Accepted(status=status, text=sentence("stored"))
     if status in _WARNINGS or status >> 12 == 0xB:
-        return Accepted(status=status, text=_sentence(status, _WARNINGS.get(status, "stored, with a warning")))
+        return Accepted(status=status, text=sentence(_WARNINGS.get(status, "stored, with a warning")))
     if status in _REFUSALS:
-        return RefusedForGood(text=_sentence(status, _REFUSALS[status]))
+        return RefusedForGood(text=sentence(_REFUSALS[status]))
     if status >> 8 == 0xA9:
-        return RefusedForGood(text=_sentence(status, "the data set does not match the SOP class"))
+        return RefusedForGood(text=sentence("the data set does not match the SOP class"))
     if status >> 12 == 0xC:
-        return RefusedForGood(text=_sentence(status, "the data set cannot be understood"))
+        return RefusedForGood(text=sentence("the data set cannot be understood"))
     if status >> 8 == 0xA7:
-        return TryLater(text=_sentence(status, "out of resources"))
-    return TryLater(text=_sentence(status, "processing failed"))
-
-
-def _sentence(status: int, meaning: str) -> str:
-    return f"C-STORE status 0x{status:04X}: {meaning}"
+        return TryLater(text=sentence("out of resources"))
+    return TryLater(text=sentence("processing failed"))

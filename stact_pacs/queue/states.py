@@ -25,7 +25,7 @@ JOB_MOVES: Mapping[tuple[JobState, JobState], str] = MappingProxyType(
         (JobState.RUNNING, JobState.DONE): "scored, or no nodule; nothing is owed",
         (JobState.RUNNING, JobState.NOT_SCORED): "refused with a reason",
         (JobState.RUNNING, JobState.FAILED): "a defect, or attempts used up",
-        (JobState.DELIVERING, JobState.DONE): "the last owed object was accepted",
+        (JobState.DELIVERING, JobState.DONE): "the last owed object was accepted, or proven",
         (JobState.DELIVERING, JobState.FAILED): "a delivery became a dead letter",
         (JobState.NOT_SCORED, JobState.FAILED): "the delivery of the reason became a dead letter",
         (JobState.FAILED, JobState.WAITING): "a person retries a job without a result",
@@ -44,6 +44,8 @@ DELIVERY_MOVES: Mapping[tuple[DeliveryState, DeliveryState], str] = MappingProxy
         (DeliveryState.OWED, DeliveryState.CONFIRMED): "the destination accepted the object",
         (DeliveryState.OWED, DeliveryState.FAILED): "refused for good, or the horizon passed",
         (DeliveryState.CONFIRMED, DeliveryState.PROVEN): "the destination was asked and holds it",
+        (DeliveryState.CONFIRMED, DeliveryState.OWED): "not proven in time; the same bytes are sent again",
+        (DeliveryState.CONFIRMED, DeliveryState.FAILED): "accepted, but not proven within the horizon",
         (DeliveryState.FAILED, DeliveryState.OWED): "a person retries a dead letter",
     }
 )
@@ -87,8 +89,10 @@ def check_move(source: StrEnum, target: StrEnum) -> None:
         raise IllegalMove(f"{source} cannot become {target}; it may become {', '.join(targets) or 'nothing'}.")
 
 
-def settled_state(outcome: Outcome, deliveries: Iterable[DeliveryState]) -> JobState:
+def settled_state(outcome: Outcome, deliveries: Iterable[DeliveryState], *, proof_is_awaited: bool = False) -> JobState:
     """Return the state of a job that has a result, which follows from how its deliveries stand.
+
+    An object whose proof is awaited is still on its way, although the destination accepted it.
 
     >>> settled_state(Outcome.SCORED, [DeliveryState.CONFIRMED, DeliveryState.OWED]).value
     'DELIVERING'
@@ -98,7 +102,7 @@ def settled_state(outcome: Outcome, deliveries: Iterable[DeliveryState]) -> JobS
         return JobState.FAILED
     if outcome is Outcome.NOT_SCORED:
         return JobState.NOT_SCORED
-    return JobState.DELIVERING if DeliveryState.OWED in states else JobState.DONE
+    return JobState.DELIVERING if DeliveryState.OWED in states or proof_is_awaited else JobState.DONE
 
 
 def diagram() -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from stact_pacs.domain import CaseResult, Job, JobState, ObjectKind
+from stact_pacs.domain import CaseResult, Job, JobState, ObjectVariant
 from stact_pacs.errors import DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.log import bound, get_logger
 from stact_pacs.queue.retry import Drop, Fail, RetryLater, decide, describe
@@ -27,7 +27,7 @@ class JobQueue(Protocol):
     def heartbeat(self, job: Job, *, now: datetime, lease_s: float) -> None: ...
 
     def finish(
-        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectKind]], now: datetime
+        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectVariant]], now: datetime
     ) -> JobState: ...
 
     def retry_later(self, job: Job, error_text: str, *, available_at: datetime, now: datetime) -> None: ...
@@ -47,7 +47,7 @@ class Worker:
     process
         Turns a job into its result; a Refused is a result too. What it raises decides the job's fate (`decide`).
     destinations
-        The kinds of object that each destination takes, by its name.
+        Returns what each destination asks for of a job, by its name.
     owner
         Name under which jobs are claimed: one per worker.
     settled
@@ -60,7 +60,7 @@ class Worker:
         process: Callable[[Job], CaseResult],
         settings: Compute,
         *,
-        destinations: Mapping[str, Sequence[ObjectKind]],
+        destinations: Callable[[Job], Mapping[str, Sequence[ObjectVariant]]],
         owner: str,
         clock: Callable[[], datetime],
         settled: Callable[[Job], None] = _nothing,
@@ -113,7 +113,8 @@ class Worker:
         log.info("job claimed", action="job_claimed")
         try:
             result = self._process(job)
-            self._persist(lambda: self._jobs.finish(job, result, destinations=self._destinations, now=self._clock()))
+            owed = self._destinations(job)
+            self._persist(lambda: self._jobs.finish(job, result, destinations=owed, now=self._clock()))
             log.info("job finished", action="job_finished", outcome=result.outcome)
         # The one broad catch of the product: whatever went wrong, a job must not vanish without its fate being written.
         except Exception as error:  # noqa: BLE001

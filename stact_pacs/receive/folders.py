@@ -54,8 +54,9 @@ class Folders:
             for folder in (self.incoming, self.objects, self.quarantine):
                 folder.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
                 os.close(_open_folder(folder))
-            sync_folder(self.root)
-            sync_folder(self.root.parent)
+            for folder in (self.objects, self.root, self.root.parent):
+                sync_folder(folder)
+            self._prepared = {folder.name for folder in self.objects.iterdir() if not folder.is_symlink()}
         except OSError as error:
             raise Misconfigured(
                 f"The folder {self.root} cannot be made: {error.strerror}.",

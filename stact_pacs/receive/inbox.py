@@ -29,6 +29,8 @@ _SPACE_CHECK_BYTES = _BYTES_PER_MB
 """After how many bytes of one instance the free space is looked at again."""
 _WRITE_BEHIND_BYTES = 2 * _BYTES_PER_MB
 """So much of an instance at a time is given to the disk while the rest is still coming."""
+_ADVISE = getattr(os, "posix_fadvise", None)
+"""Not on every system; without it only the flush at the end takes longer."""
 _NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _OWNER_ONLY_FILE = 0o600
 
@@ -271,8 +273,8 @@ class Incoming:
         The advice makes Linux write dirty pages, and drops only clean ones.
         """
         count = self._written_bytes - self._begun_bytes
-        if count >= _WRITE_BEHIND_BYTES:
-            os.posix_fadvise(self._fileno, self._begun_bytes, count, os.POSIX_FADV_DONTNEED)
+        if count >= _WRITE_BEHIND_BYTES and _ADVISE is not None:
+            _ADVISE(self._fileno, self._begun_bytes, count, os.POSIX_FADV_DONTNEED)
             self._begun_bytes = self._written_bytes
 
     def _close(self) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stact_pacs.cine.drawing import bounds, draw_key_frame, grown, outlined, png
 from stact_pacs.domain import Attachment, Box, Cine, Findings, Nodule
 from stact_pacs.report.charts import STACK_FRAMES
-from stact_pacs.report.key_frame import bounds, draw_key_frame, grown, outlined, png
 
 _THUMBNAILS = 4
 """How many of the stacks with the largest weights are shown: one row on a sheet of A4, two on a phone."""

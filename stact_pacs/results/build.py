@@ -1,6 +1,8 @@
 """Findings become DICOM: the objects of one job, SEG first because the SR refers to it."""
 
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from stact_pacs.domain import (
     Cine,
@@ -8,14 +10,18 @@ from stact_pacs.domain import (
     Findings,
     ModelIdentity,
     ObjectKind,
+    ObjectVariant,
     Outcome,
     PredecessorObjects,
     ResultObject,
 )
 from stact_pacs.errors import Defect
+from stact_pacs.results.encapsulated_pdf import build_page
 from stact_pacs.results.header import read_source_header
+from stact_pacs.results.key_objects import build_key_objects
 from stact_pacs.results.measurement_report import build_report
 from stact_pacs.results.provenance import Provenance
+from stact_pacs.results.secondary_capture import build_secondary_capture
 from stact_pacs.results.segmentation import build_segmentation
 from stact_pacs.settings.delivering import Results
 
@@ -28,10 +34,14 @@ def build_objects(
     findings: Findings,
     model: ModelIdentity,
     settings: Results,
+    wanted: Collection[ObjectVariant],
     started_at: datetime,
-    predecessor: PredecessorObjects | None = None,
+    predecessors: Mapping[str, PredecessorObjects] = MappingProxyType({}),
 ) -> tuple[ResultObject, ...]:
-    """Return the objects of a job: the SEG of a scored cine, and the SR of every cine, as far as they are wanted.
+    """Return the wanted objects of a job, as far as its outcome has them.
+
+    Every cine has its SR and its PDF, because both can say why there is no score. SEG, SC and KOS show nodules, so
+    a cine without one has none of them.
 
     The same arguments, and the same source file, give the same bytes.
 
@@ -39,10 +49,12 @@ def build_objects(
     ----------
     cine
         The decoded cine; None when it was refused before it was decoded.
+    wanted
+        Kinds of object, each in the profile that it is to be written in.
     started_at
         When the analysis began, aware; the date and time of the content.
-    predecessor
-        The report that this result replaces, when the series changed after it was scored.
+    predecessors
+        By profile, the report that this result replaces, when the series changed after it was scored.
 
     Raises
     ------
@@ -51,22 +63,43 @@ def build_objects(
     Defect
         The findings contradict the cine, or the stored source is damaged.
     """
-    provenance = Provenance(
-        job_key=job_key,
-        header=read_source_header(source),
-        source_instance_number=source.instances[0].instance_number,
-        model=model,
-        settings=settings,
-        started_at=started_at,
-    )
-    segmentation = None
-    if ObjectKind.SEG in settings.outputs and findings.outcome is Outcome.SCORED:
-        if cine is None:
-            raise Defect("A scored cine comes without its frames; its SEG needs them.")
-        segmentation = build_segmentation(source, cine, findings, provenance)
-    objects = [segmentation] if segmentation else []
-    if ObjectKind.SR in settings.outputs:
-        objects.append(
-            build_report(source, cine, findings, provenance, segmentation=segmentation, predecessor=predecessor)
+    header = read_source_header(source)
+    made: list[ResultObject] = []
+    for profile in sorted({variant.profile for variant in wanted}):
+        provenance = Provenance(
+            job_key=job_key,
+            profile=profile,
+            header=header,
+            source_instance_number=source.instances[0].instance_number,
+            model=model,
+            settings=settings.in_profile(profile),
+            started_at=started_at,
         )
-    return tuple(objects)
+        kinds = {variant.kind for variant in wanted if variant.profile == profile}
+        made += _in_one_profile(kinds, source, cine, findings, provenance, predecessors.get(profile))
+    return tuple(made)
+
+
+def _in_one_profile(
+    kinds: Collection[ObjectKind],
+    source: CineSource,
+    cine: Cine | None,
+    findings: Findings,
+    provenance: Provenance,
+    predecessor: PredecessorObjects | None,
+) -> Iterator[ResultObject]:
+    segmentation = None
+    if findings.outcome is Outcome.SCORED:
+        if cine is None:
+            raise Defect("A scored cine comes without its frames; its objects need them.")
+        if ObjectKind.SEG in kinds:
+            segmentation = build_segmentation(source, cine, findings, provenance)
+            yield segmentation
+        if ObjectKind.SC in kinds:
+            yield build_secondary_capture(source, cine, findings, provenance)
+        if ObjectKind.KOS in kinds:
+            yield build_key_objects(source, cine, findings, provenance)
+    if ObjectKind.SR in kinds:
+        yield build_report(source, cine, findings, provenance, segmentation=segmentation, predecessor=predecessor)
+    if ObjectKind.PDF in kinds:
+        yield build_page(source, cine, findings, provenance)

@@ -52,6 +52,9 @@ SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")  # TID 4000
 SUCCEEDED = Code("111222", "DCM", "Succeeded")  # CID 6042
 NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted")  # CID 6042
 
+# KOS and PDF: what the document is.
+OF_INTEREST = Code("113000", "DCM", "Of Interest")  # CID 7010
+
 # Units.
 PERCENT = Code("%", "UCUM", "Percent")
 MILLIMETRE = Code("mm", "UCUM", "millimeter")

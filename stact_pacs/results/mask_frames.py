@@ -1,9 +1,11 @@
 """Masks as the frames of a DICOM Segmentation (PS3.3 A.51): what every SEG of ours has, whoever drew the masks.
 
+A binary segmentation has one frame per nodule and source frame, a label map one per source frame.
+
 Ultrasound cines have no Frame of Reference, so nothing but the Derivation Image of each frame says where it
-belongs: one SEG frame, one source frame, pixel by pixel (A.51.5). Frames without a mask are not written. The
-dataset is built here element by element, because the general writers ask for patient geometry that a cine
-does not have, and inventing one would let readers compute volumes from it.
+belongs: one SEG frame, one source frame, pixel by pixel (A.51.5). Frames without a mask are not written unless
+they are asked for. The dataset is built here element by element, because the general writers ask for patient
+geometry that a cine does not have, and inventing one would let readers compute volumes from it.
 """
 
 from collections.abc import Sequence
@@ -15,10 +17,9 @@ from pydicom.tag import Tag
 from stact_pacs.domain import FrameRef
 from stact_pacs.results import codes
 
-_SEGMENT_IDENTIFICATION = Tag("SegmentIdentificationSequence")
-_SEGMENT_NUMBER = Tag("ReferencedSegmentNumber")
-_FRAME_CONTENT = Tag("FrameContentSequence")
-_TEMPORAL_POSITION = Tag("TemporalPositionIndex")
+_SEGMENT = (Tag("ReferencedSegmentNumber"), Tag("SegmentIdentificationSequence"), "Segment")
+_TIME = (Tag("TemporalPositionIndex"), Tag("FrameContentSequence"), "Time")
+"""Dimensions: the attribute that is the index, its functional group, and a name for people."""
 
 _COLOURS = (
     (55000, 33900, 56000),
@@ -54,6 +55,7 @@ def add_masks(
     *,
     series_instance_uid: str,
     dimensions_uid: str,
+    empty_frames: bool = False,
 ) -> None:
     """Write the masks as a BINARY segmentation: image, dimensions, frames and what they refer to.
 
@@ -67,16 +69,62 @@ def add_masks(
         Of the source.
     dimensions_uid
         Dimension Organization UID.
+    empty_frames
+        Write a frame for every source frame, not only for those with a mask.
     """
-    present = [np.flatnonzero(mask.any(axis=(1, 2))) for mask in masks]
-    _add_image(dataset, *masks[0].shape[1:])
-    _add_dimensions(dataset, dimensions_uid)
-    _add_frames(dataset, frame_refs, present)
-    _add_references(dataset, frame_refs, present, series_instance_uid)
-    _add_pixel_data(dataset, masks, present)
+    present = [_present(mask, empty_frames) for mask in masks]
+    places = _places(present)
+    _add_image(dataset, "BINARY", *masks[0].shape[1:])
+    _add_dimensions(dataset, dimensions_uid, [_SEGMENT, _TIME])
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _frame(places[int(index)], frame_refs[index], segment)
+        for segment, indices in enumerate(present, start=1)
+        for index in indices
+    ]
+    _add_references(dataset, [frame_refs[index] for index in places], series_instance_uid)
+    frames = np.concatenate([mask[indices] for mask, indices in zip(masks, present, strict=True)])
+    _add_pixel_data(dataset, len(frames), np.packbits(frames.reshape(-1), bitorder="little"))
 
 
-def _add_image(dataset: Dataset, rows: int, columns: int) -> None:
+def add_label_map(
+    dataset: Dataset,
+    labels: np.ndarray,
+    frame_refs: Sequence[FrameRef],
+    *,
+    series_instance_uid: str,
+    dimensions_uid: str,
+    empty_frames: bool = False,
+) -> None:
+    """Write labels as a LABELMAP segmentation: as `add_masks`, but the pixels are segment numbers, 0 for background.
+
+    Parameters
+    ----------
+    labels
+        uint8 (T, H, W), with a pixel that is not 0.
+    """
+    present = _present(labels, empty_frames)
+    places = _places([present])
+    _add_image(dataset, "LABELMAP", *labels.shape[1:])
+    _add_dimensions(dataset, dimensions_uid, [_TIME])
+    dataset.PerFrameFunctionalGroupsSequence = [_frame(places[int(index)], frame_refs[index]) for index in present]
+    _add_references(dataset, [frame_refs[index] for index in places], series_instance_uid)
+    _add_pixel_data(dataset, len(present), labels[present])
+
+
+def _present(masks: np.ndarray, empty_frames: bool) -> np.ndarray:
+    """Return the indices of the frames that are written."""
+    return np.arange(len(masks)) if empty_frames else np.flatnonzero(masks.any(axis=(1, 2)))
+
+
+def _places(present: Sequence[np.ndarray]) -> dict[int, int]:
+    """Return the place in time of each source frame that the SEG has.
+
+    It counts from 1 without gaps, as dimension indices must; which frame of the source it is, Derivation Image says.
+    """
+    return {int(index): place for place, index in enumerate(np.unique(np.concatenate(present)), start=1)}
+
+
+def _add_image(dataset: Dataset, segmentation_type: str, rows: int, columns: int) -> None:
     """Write General Image, Image Pixel and Segmentation Image (PS3.3 C.7.6.1, C.7.6.3, C.8.20.2)."""
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.ContentCreatorName = ""
@@ -85,21 +133,21 @@ def _add_image(dataset: Dataset, rows: int, columns: int) -> None:
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = rows, columns
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 1, 1, 0
+    bits = 1 if segmentation_type == "BINARY" else 8
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, bits, bits - 1
     dataset.PixelRepresentation = 0
-    dataset.SegmentationType = "BINARY"
+    dataset.SegmentationType = segmentation_type
+    if segmentation_type == "LABELMAP":
+        dataset.PixelPaddingValue = 0  # pixels of no segment (C.8.20.2)
     dataset.SegmentsOverlap = "NO"
 
 
-def _add_dimensions(dataset: Dataset, organization_uid: str) -> None:
-    """Write Multi-frame Dimension (PS3.3 C.7.6.17): the segment, then the place in time."""
+def _add_dimensions(dataset: Dataset, organization_uid: str, dimensions: list[tuple[int, int, str]]) -> None:
+    """Write Multi-frame Dimension (PS3.3 C.7.6.17)."""
     organization = Dataset()
     organization.DimensionOrganizationUID = organization_uid
     dataset.DimensionOrganizationSequence = [organization]
-    dataset.DimensionIndexSequence = [
-        _dimension(organization_uid, _SEGMENT_NUMBER, _SEGMENT_IDENTIFICATION, "Segment"),
-        _dimension(organization_uid, _TEMPORAL_POSITION, _FRAME_CONTENT, "Time"),
-    ]
+    dataset.DimensionIndexSequence = [_dimension(organization_uid, *dimension) for dimension in dimensions]
 
 
 def _dimension(organization_uid: str, pointer: int, group_pointer: int, label: str) -> Dataset:
@@ -111,30 +159,17 @@ def _dimension(organization_uid: str, pointer: int, group_pointer: int, label: s
     return item
 
 
-def _add_frames(dataset: Dataset, frame_refs: Sequence[FrameRef], present: list[np.ndarray]) -> None:
-    """Write one item of Per-Frame Functional Groups per SEG frame, segment by segment, in time order.
-
-    The place in time counts the source frames that the SEG has, from 1 without gaps, as dimension indices must;
-    which frame of the source that is, Derivation Image says.
-    """
-    positions = {int(index): place for place, index in enumerate(np.unique(np.concatenate(present)), start=1)}
-    dataset.PerFrameFunctionalGroupsSequence = [
-        _frame(segment, positions[int(index)], frame_refs[index])
-        for segment, indices in enumerate(present, start=1)
-        for index in indices
-    ]
-    dataset.NumberOfFrames = sum(len(indices) for indices in present)
-
-
-def _frame(segment_number: int, position: int, source_frame: FrameRef) -> Dataset:
+def _frame(position: int, source_frame: FrameRef, segment_number: int | None = None) -> Dataset:
+    """Return one item of Per-Frame Functional Groups; a frame of a label map belongs to no one segment."""
     content = Dataset()
     content.TemporalPositionIndex = position
-    content.DimensionIndexValues = [segment_number, position]
-    segment = Dataset()
-    segment.ReferencedSegmentNumber = segment_number
+    content.DimensionIndexValues = position if segment_number is None else [segment_number, position]
     item = Dataset()
     item.FrameContentSequence = [content]
-    item.SegmentIdentificationSequence = [segment]
+    if segment_number is not None:
+        segment = Dataset()
+        segment.ReferencedSegmentNumber = segment_number
+        item.SegmentIdentificationSequence = [segment]
     item.DerivationImageSequence = [_derivation(source_frame)]
     return item
 
@@ -154,11 +189,8 @@ def _derivation(source_frame: FrameRef) -> Dataset:
     return item
 
 
-def _add_references(
-    dataset: Dataset, frame_refs: Sequence[FrameRef], present: list[np.ndarray], series_instance_uid: str
-) -> None:
+def _add_references(dataset: Dataset, used: Sequence[FrameRef], series_instance_uid: str) -> None:
     """Write Common Instance Reference (PS3.3 C.12.2): the instances that frames refer to, and no others."""
-    used = [frame_refs[index] for index in np.unique(np.concatenate(present))]
     series = Dataset()
     series.SeriesInstanceUID = series_instance_uid
     series.ReferencedInstanceSequence = []
@@ -170,8 +202,8 @@ def _add_references(
     dataset.ReferencedSeriesSequence = [series]
 
 
-def _add_pixel_data(dataset: Dataset, masks: Sequence[np.ndarray], present: list[np.ndarray]) -> None:
-    """Pack the frames bit by bit, lowest bit first, without padding between frames (PS3.5 8.1.1, A.2)."""
-    frames = np.concatenate([mask[indices] for mask, indices in zip(masks, present, strict=True)])
-    packed = np.packbits(frames.reshape(-1), bitorder="little").tobytes()
-    dataset.add_new("PixelData", "OB", packed + bytes(len(packed) % 2))
+def _add_pixel_data(dataset: Dataset, number_of_frames: int, pixels: np.ndarray) -> None:
+    """Write the frames, of one bit per pixel with the lowest first, without padding between them (PS3.5 8.1.1)."""
+    dataset.NumberOfFrames = number_of_frames
+    content = pixels.tobytes()
+    dataset.add_new("PixelData", "OB", content + bytes(len(content) % 2))

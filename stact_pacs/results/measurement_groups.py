@@ -38,6 +38,7 @@ from stact_pacs.results.content_items import (
     uidref,
 )
 from stact_pacs.results.provenance import Provenance
+from stact_pacs.results.sentences import no_result_sentences, nodule_sentences
 
 _PERCENT_DIGITS, _MM_DIGITS = 4, 3  # finer than the method is exact, coarse enough to be read
 
@@ -84,7 +85,7 @@ def _outline_group(
         *_subject(nodule),
         *([_probability(nodule, provenance)] if with_probability else []),
         *(number(name, round(mm, _MM_DIGITS), codes.MILLIMETRE) for name, mm in sizes if mm is not None),
-        *(text(codes.COMMENT, sentence) for sentence in _nodule_sentences(cine, findings, nodule, provenance)),
+        *(text(codes.COMMENT, sentence) for sentence in nodule_sentences(cine, findings, nodule, provenance)),
         region(nodule.contour, cine.frame_refs[nodule.key_frame], codes.SOURCE),
     ]
     return container(codes.MEASUREMENT_GROUP, children, template="1410")
@@ -141,7 +142,7 @@ def _no_result_group(source: CineSource, cine: Cine | None, findings: Findings, 
         code(codes.FINDING_SITE, codes.THYROID, HAS_CONCEPT_MOD),
         *_algorithm(provenance),
         *_verdict(findings),
-        *(text(codes.COMMENT, sentence) for sentence in _no_result_sentences(source, cine, findings, provenance)),
+        *(text(codes.COMMENT, sentence) for sentence in no_result_sentences(source, cine, findings, provenance)),
         *looked_at,
     ]
     return container(codes.MEASUREMENT_GROUP, children, template="1410" if looked_at else "1501")
@@ -170,40 +171,3 @@ def _whole_region(source: CineSource, cine: Cine | None) -> list[Any]:
         frame_number=1 if first.number_of_frames > 1 else None,
     )
     return [region(corners, cine.frame_refs[0] if cine else frame, codes.SOURCE)]
-
-
-# -- sentences -----------------------------------------------------------------------------------------
-
-
-def _nodule_sentences(cine: Cine, findings: Findings, nodule: Nodule, provenance: Provenance) -> Iterator[str]:
-    """Yield the group in words, for viewers that show text better than trees."""
-    score, point = nodule.score, nodule.score.operating_point
-    yield (
-        f"Nodule {nodule.number} of {len(findings.nodules)}: frames {nodule.first_frame + 1} to "
-        f"{nodule.last_frame + 1} of {len(cine.frames)}, outlined here on frame {nodule.key_frame + 1}."
-    )
-    yield (
-        f"Probability of malignancy {100 * score.probability:.1f} % (standard deviation "
-        f"{100 * score.probability_sd:.1f} % over {len(score.member_probabilities)} networks), "
-        f"{'at or above' if score.positive else 'below'} the threshold of {100 * point.threshold:.1f} % "
-        f"({point.name})."
-    )
-    if nodule.long_axis_mm is None:
-        yield "The image is not calibrated, so no size is given."
-    yield from _closing_sentences(cine, findings, provenance)
-
-
-def _no_result_sentences(
-    source: CineSource, cine: Cine | None, findings: Findings, provenance: Provenance
-) -> Iterator[str]:
-    if findings.outcome is Outcome.NO_NODULE:
-        yield f"The algorithm found no nodule in {source.number_of_frames} frames. This does not exclude one."
-    else:
-        yield f"Not scored ({findings.reason}): {findings.reason_text}"
-    yield from _closing_sentences(cine, findings, provenance)
-
-
-def _closing_sentences(cine: Cine | None, findings: Findings, provenance: Provenance) -> Iterator[str]:
-    """Yield what was tolerated, once each, and what the model is."""
-    yield from dict.fromkeys((*(cine.warnings if cine else ()), *findings.warnings))
-    yield f"Model {provenance.algorithm_name} {provenance.algorithm_version}. {provenance.model.statement}".strip()

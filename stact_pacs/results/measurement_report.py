@@ -9,9 +9,7 @@ from highdicom.sr import (
     CodedConcept,
     Comprehensive3DSR,
     ComprehensiveSR,
-    DeviceObserverIdentifyingAttributes,
     LanguageOfContentItemAndDescendants,
-    ObserverContext,
 )
 from pydicom.dataset import Dataset
 
@@ -33,14 +31,30 @@ from stact_pacs.results.content_items import (
     image,
     number,
 )
+from stact_pacs.results.document import device_observer, evidence_of
 from stact_pacs.results.measurement_groups import measurement_groups
-from stact_pacs.results.part10 import encoded
-from stact_pacs.results.provenance import PRODUCT, Provenance, add_common_modules
+from stact_pacs.results.part10 import finished
+from stact_pacs.results.provenance import Provenance, add_common_modules
 
 _ENGLISH = CodedConcept("en-US", "RFC5646", "English (United States)")
-_DEVICE = CodedConcept("121007", "DCM", "Device")
 
-_CLASSES = {"comprehensive": ComprehensiveSR, "comprehensive_3d": Comprehensive3DSR}
+
+class _OurHeader:
+    """Leaves patient and study to `add_common_modules`: highdicom copies them by a table without retired classes."""
+
+    def copy_patient_and_study_information(self, _dataset: Dataset) -> None:
+        """Copy nothing."""
+
+
+class _Comprehensive(_OurHeader, ComprehensiveSR):
+    """Comprehensive SR (PS3.3 A.35.3)."""
+
+
+class _Comprehensive3D(_OurHeader, Comprehensive3DSR):
+    """Comprehensive 3D SR (PS3.3 A.35.13)."""
+
+
+_CLASSES = {"comprehensive": _Comprehensive, "comprehensive_3d": _Comprehensive3D}
 
 
 def build_report(
@@ -61,19 +75,13 @@ def build_report(
     predecessor
         The report of the series' revision before, which this one replaces.
     """
-    evidence = _evidence(source, segmentation)
+    evidence = evidence_of(source, segmentation)
     groups = list(measurement_groups(source, cine, findings, provenance, segmentation))
     root = _root(source, provenance, groups)
     document = _document(root, evidence, provenance)
     if predecessor is not None:
         document.PredecessorDocumentsSequence = [_predecessor(source, predecessor)]
-    return ResultObject(
-        kind=ObjectKind.SR,
-        sop_class_uid=document.SOPClassUID,
-        sop_instance_uid=document.SOPInstanceUID,
-        series_instance_uid=document.SeriesInstanceUID,
-        content=encoded(document),
-    )
+    return finished(document, ObjectKind.SR, provenance)
 
 
 # -- document ------------------------------------------------------------------------------------------
@@ -84,9 +92,9 @@ def _document(root: Any, evidence: list[Dataset], provenance: Provenance) -> Dat
     document: Dataset = _CLASSES[provenance.settings.sr_class](
         evidence=evidence,
         content=root,
-        series_instance_uid=evidence[0].SeriesInstanceUID,
+        series_instance_uid=provenance.series_instance_uid(ObjectKind.SR),
         series_number=provenance.settings.sr_series_number,
-        sop_instance_uid=evidence[0].SOPInstanceUID,
+        sop_instance_uid=provenance.uid(ObjectKind.SR),
         instance_number=1,
         is_complete=True,
         is_final=False,
@@ -95,36 +103,6 @@ def _document(root: Any, evidence: list[Dataset], provenance: Provenance) -> Dat
     # Our own identity, times and equipment over highdicom's: it would take the time from the clock.
     add_common_modules(document, provenance, ObjectKind.SR, document.SOPClassUID)
     return document
-
-
-def _evidence(source: CineSource, segmentation: ResultObject | None) -> list[Dataset]:
-    """Return what the report rests on: every instance of the cine, and the SEG."""
-    references = [
-        _reference(source, instance.sop_class_uid, instance.sop_instance_uid, source.series.series_instance_uid)
-        for instance in source.instances
-    ]
-    if segmentation is not None:
-        references.append(
-            _reference(
-                source,
-                segmentation.sop_class_uid,
-                segmentation.sop_instance_uid,
-                segmentation.series_instance_uid,
-            )
-        )
-    return references
-
-
-def _reference(source: CineSource, sop_class_uid: str, sop_instance_uid: str, series_instance_uid: str) -> Dataset:
-    """Return one piece of evidence as highdicom wants it; the patient is written later, from the header."""
-    item = Dataset()
-    item.SOPClassUID, item.SOPInstanceUID = sop_class_uid, sop_instance_uid
-    item.StudyInstanceUID, item.SeriesInstanceUID = source.series.study_instance_uid, series_instance_uid
-    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber"):
-        setattr(item, keyword, "")
-    for keyword in ("StudyID", "StudyDate", "StudyTime"):
-        setattr(item, keyword, "")
-    return item
 
 
 def _predecessor(source: CineSource, predecessor: PredecessorObjects) -> Dataset:
@@ -149,24 +127,12 @@ def _root(source: CineSource, provenance: Provenance, groups: list[Any]) -> Any:
     procedures = provenance.header.procedure_codes or (codes.IMAGING_PROCEDURE,)
     children = [
         *LanguageOfContentItemAndDescendants(_ENGLISH),
-        *_observer(provenance),
+        *device_observer(provenance),
         *(code(codes.PROCEDURE_REPORTED, procedure, HAS_CONCEPT_MOD) for procedure in procedures),
         _image_library(source),
         container(codes.IMAGING_MEASUREMENTS, groups),
     ]
     return container(codes.IMAGING_MEASUREMENT_REPORT, children, template="1500", relationship=None)
-
-
-def _observer(provenance: Provenance) -> ObserverContext:
-    """Return the installation as the observer (TID 1002, 1004); its UID is that of General Equipment."""
-    device = DeviceObserverIdentifyingAttributes(
-        uid=provenance.installation_device_uid,
-        name=PRODUCT,
-        manufacturer_name=provenance.settings.manufacturer,
-        model_name=PRODUCT,
-        serial_number=provenance.settings.device_serial_number,
-    )
-    return ObserverContext(observer_type=_DEVICE, observer_identifying_attributes=device)
 
 
 def _image_library(source: CineSource) -> Any:

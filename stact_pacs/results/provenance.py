@@ -1,8 +1,9 @@
-"""Who made a result, with what and when: one set of facts that the SEG and the SR both carry.
+"""Who made a result, with what and when: one set of facts that all objects of a job carry.
 
-Two devices are named. The *installation* observes and writes (General Equipment, and the device observer of
-the SR, whose UIDs must agree: PS3.16 TID 1004). The *algorithm* is the model bundle: its Device UID changes
-with every change of the model and with nothing else, as IHE AI Results asks.
+Two devices are named, and the Device UID of both changes with every change of the model, as IHE AI Results asks.
+The *device* observes and writes (General Equipment, and the device observer of the reports, whose UIDs must agree:
+PS3.16 TID 1004): it is this installation with that model. The *algorithm* is the model bundle alone, the same
+wherever it is installed.
 """
 
 from dataclasses import dataclass
@@ -24,18 +25,20 @@ _ST = values.description(1024)
 _SHORT_DIGEST = 12  # hex digits: enough to tell bundles apart by eye, the whole digest is in the parameters
 
 
-def sop_instance_uid(job_key: str, kind: ObjectKind) -> str:
-    """Return the SOP Instance UID of the job's object: the same job always writes the same instance."""
-    return derived_uid(job_key, kind.value)
-
-
-def series_instance_uid(job_key: str, kind: ObjectKind) -> str:
-    """Return the Series Instance UID of the job's object: every job and kind has a series of its own.
-
-    One series for a whole study would mix models, and viewers such as OHIF show only the newest report of a
-    series: with several cines in a study, all reports but one would be hidden.
-    """
-    return derived_uid(job_key, kind.value, "series")
+_MODALITIES = {
+    ObjectKind.SEG: "SEG",
+    ObjectKind.SR: "SR",
+    ObjectKind.SC: "OT",  # not US: a PACS that routes ultrasound to us would have our own pictures scored
+    ObjectKind.KOS: "KO",
+    ObjectKind.PDF: "DOC",
+}
+_SERIES_NAMES = {
+    ObjectKind.SEG: "AI nodule outlines",
+    ObjectKind.SR: "AI nodule report, unverified",
+    ObjectKind.SC: "AI nodule outlines drawn, unverified",
+    ObjectKind.KOS: "AI key frames, unverified",
+    ObjectKind.PDF: "AI nodule page, unverified",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,11 +46,14 @@ class Provenance:
     """Everything that the objects of one job say about their making."""
 
     job_key: str
+    profile: str
+    """Name of the profile that the objects are written in; empty for the `[results]` section itself."""
     header: SourceHeader
     source_instance_number: int
     """Instance Number of the cine's first instance, which tells cines of a study apart in a series list."""
     model: ModelIdentity
     settings: Results
+    """The `[results]` section, with the settings of the profile over its own."""
     started_at: datetime
     """When the analysis began, aware."""
 
@@ -69,8 +75,22 @@ class Provenance:
         return derived_uid("algorithm", self.model.sha256)
 
     @property
-    def installation_device_uid(self) -> str:
-        return derived_uid("installation", self.settings.manufacturer, self.settings.device_serial_number)
+    def device_uid(self) -> str:
+        settings = self.settings
+        return derived_uid("device", settings.manufacturer, settings.device_serial_number, self.model.sha256)
+
+    def uid(self, kind: ObjectKind, *parts: str) -> str:
+        """Return the UID of the job's object, or of a part of it: the same job always writes the same instance."""
+        profile = ("profile", self.profile) if self.profile else ()
+        return derived_uid(self.job_key, kind.value, *profile, *parts)
+
+    def series_instance_uid(self, kind: ObjectKind) -> str:
+        """Return the Series Instance UID of the job's object: every job, kind and profile has a series of its own.
+
+        One series for a whole study would mix models, and viewers such as OHIF show only the newest report of a
+        series: with several cines in a study, all reports but one would be hidden.
+        """
+        return self.uid(kind, "series")
 
     @property
     def moment(self) -> datetime:
@@ -91,11 +111,11 @@ def add_common_modules(dataset: Dataset, provenance: Provenance, kind: ObjectKin
     dataset.update(provenance.header.identity)
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = sop_class_uid
-    dataset.SOPInstanceUID = sop_instance_uid(provenance.job_key, kind)
-    dataset.SeriesInstanceUID = series_instance_uid(provenance.job_key, kind)
-    dataset.SeriesNumber = _series_number(provenance.settings, kind)
+    dataset.SOPInstanceUID = provenance.uid(kind)
+    dataset.SeriesInstanceUID = provenance.series_instance_uid(kind)
+    dataset.SeriesNumber = getattr(provenance.settings, f"{kind.lower()}_series_number")
     dataset.InstanceNumber = 1
-    dataset.Modality = kind.value
+    dataset.Modality = _MODALITIES[kind]
     dataset.SeriesDescription = _series_description(provenance, kind)
     _add_times(dataset, provenance.moment)
     _add_equipment(dataset, provenance)
@@ -113,14 +133,9 @@ def algorithm_identification(provenance: Provenance) -> Dataset:
     return item
 
 
-def _series_number(settings: Results, kind: ObjectKind) -> int:
-    return settings.seg_series_number if kind is ObjectKind.SEG else settings.sr_series_number
-
-
 def _series_description(provenance: Provenance, kind: ObjectKind) -> str:
-    what = "AI nodule outlines" if kind is ObjectKind.SEG else "AI nodule report, unverified"
     series = f"series {provenance.header.series_number}, " if provenance.header.series_number else ""
-    return _LO(f"{what} ({series}instance {provenance.source_instance_number})")
+    return _LO(f"{_SERIES_NAMES[kind]} ({series}instance {provenance.source_instance_number})")
 
 
 def _add_times(dataset: Dataset, moment: datetime) -> None:
@@ -134,7 +149,7 @@ def _add_equipment(dataset: Dataset, provenance: Provenance) -> None:
     dataset.ManufacturerModelName = PRODUCT
     dataset.DeviceSerialNumber = _LO(provenance.settings.device_serial_number)
     dataset.SoftwareVersions = [__version__, _LO(f"{provenance.model.name} {provenance.model.version}")]
-    dataset.DeviceUID = provenance.installation_device_uid
+    dataset.DeviceUID = provenance.device_uid
 
 
 def _contributing_equipment(provenance: Provenance) -> list[Dataset]:

@@ -1,18 +1,26 @@
 """Write the nodules that a model found as a DICOM Segmentation (PS3.3 A.51), on the very frames they belong to."""
 
+from typing import Any
+
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import UID, SegmentationStorage
 
-from stact_pacs.domain import Cine, CineSource, Findings, Nodule, ObjectKind, ResultObject, derived_uid
+from stact_pacs.domain import Cine, CineSource, Findings, Nodule, ObjectKind, ResultObject
 from stact_pacs.errors import Defect
-from stact_pacs.results.mask_frames import add_masks, nodule_segment
-from stact_pacs.results.part10 import encoded
+from stact_pacs.results.lossy import add_lossy_compression
+from stact_pacs.results.mask_frames import add_label_map, add_masks, nodule_segment
+from stact_pacs.results.part10 import finished
 from stact_pacs.results.provenance import Provenance, add_common_modules, algorithm_identification
+
+_SOP_CLASSES = {
+    "BINARY": SegmentationStorage,
+    "LABELMAP": UID("1.2.840.10008.5.1.4.1.1.66.7"),  # Label Map Segmentation Storage
+}
 
 
 def build_segmentation(source: CineSource, cine: Cine, findings: Findings, provenance: Provenance) -> ResultObject:
-    """Return the SEG of a scored cine: one segment per nodule, one frame per nodule and source frame.
+    """Return the SEG of a scored cine: one segment per nodule.
 
     Raises
     ------
@@ -20,32 +28,30 @@ def build_segmentation(source: CineSource, cine: Cine, findings: Findings, prove
         The nodules are not numbered from 1 on, the label image does not have the shape of the cine, or a nodule
         has no pixel in it.
     """
-    masks = _masks(cine, findings)
+    labels = _labels(cine, findings)
+    settings = provenance.settings
     dataset = Dataset()
-    add_common_modules(dataset, provenance, ObjectKind.SEG, SegmentationStorage)
+    add_common_modules(dataset, provenance, ObjectKind.SEG, _SOP_CLASSES[settings.seg_type])
     dataset.ContentLabel = "AI_NODULES"
     dataset.ContentDescription = "Nodules outlined by an algorithm, unverified"
-    _add_lossy_compression(dataset, provenance)
+    add_lossy_compression(dataset, provenance.header.lossy)
     _add_geometry(dataset, cine, provenance)
     dataset.SegmentSequence = [_segment(nodule, cine, provenance) for nodule in findings.nodules]
-    add_masks(
-        dataset,
-        masks,  # the label image gives every pixel to one nodule at most
-        cine.frame_refs,
-        series_instance_uid=source.series.series_instance_uid,
-        dimensions_uid=derived_uid(provenance.job_key, ObjectKind.SEG.value, "dimensions"),
-    )
-    return ResultObject(
-        kind=ObjectKind.SEG,
-        sop_class_uid=dataset.SOPClassUID,
-        sop_instance_uid=dataset.SOPInstanceUID,
-        series_instance_uid=dataset.SeriesInstanceUID,
-        content=encoded(dataset),
-    )
+    common: Any = {
+        "series_instance_uid": source.series.series_instance_uid,
+        "dimensions_uid": provenance.uid(ObjectKind.SEG, "dimensions"),
+        "empty_frames": settings.seg_empty_frames,
+    }
+    if settings.seg_type == "LABELMAP":
+        add_label_map(dataset, labels, cine.frame_refs, **common)
+    else:
+        masks = [labels == nodule.number for nodule in findings.nodules]
+        add_masks(dataset, masks, cine.frame_refs, **common)
+    return finished(dataset, ObjectKind.SEG, provenance)
 
 
-def _masks(cine: Cine, findings: Findings) -> list[np.ndarray]:
-    """Return one boolean (T, H, W) array per nodule, in the order of the nodules."""
+def _labels(cine: Cine, findings: Findings) -> np.ndarray:
+    """Return the label image, uint8 (T, H, W), when the nodules are what it says."""
     labels = findings.labels
     if labels is None or labels.shape != cine.frames.shape:
         shape = None if labels is None else labels.shape
@@ -53,21 +59,9 @@ def _masks(cine: Cine, findings: Findings) -> list[np.ndarray]:
     numbers = [nodule.number for nodule in findings.nodules]
     if numbers != list(range(1, len(numbers) + 1)):
         raise Defect(f"The nodules are numbered {numbers}, segments are numbered from 1 without gaps (C.8.20.2.5).")
-    masks = [labels == number for number in numbers]
-    empty = [number for number, mask in zip(numbers, masks, strict=True) if not mask.any()]
-    if empty:
+    if empty := sorted(set(numbers) - set(np.unique(labels).tolist())):
         raise Defect(f"Nodules {empty} have no pixel in Findings.labels.")
-    return masks
-
-
-def _add_lossy_compression(dataset: Dataset, provenance: Provenance) -> None:
-    """Carry on that the source was compressed with loss: once lossy, always lossy (C.7.6.1.1.5)."""
-    lossy = provenance.header.lossy
-    dataset.LossyImageCompression = "01" if lossy else "00"
-    if lossy and lossy.ratios:
-        dataset.LossyImageCompressionRatio = list(lossy.ratios)
-    if lossy and lossy.methods:
-        dataset.LossyImageCompressionMethod = list(lossy.methods)
+    return labels
 
 
 def _add_geometry(dataset: Dataset, cine: Cine, provenance: Provenance) -> None:

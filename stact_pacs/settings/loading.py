@@ -50,13 +50,15 @@ def build(values: dict[str, Any], *, base: Path) -> Settings:
 
 def _with_absolute_paths(section: _AnySection, base: Path) -> _AnySection:
     """Return the section with every path in it, and in its own sections, counted from `base`."""
-    absolute: dict[str, Any] = {}
-    for name, value in section:
-        if isinstance(value, Path):
-            absolute[name] = base / value
-        elif isinstance(value, BaseModel):
-            absolute[name] = _with_absolute_paths(value, base)
-    return section.model_copy(update=absolute)
+    return section.model_copy(update={name: _absolute(value, base) for name, value in section})
+
+
+def _absolute(value: Any, base: Path) -> Any:
+    if isinstance(value, Path):
+        return base / value
+    if isinstance(value, BaseModel):
+        return _with_absolute_paths(value, base)
+    return tuple(_absolute(each, base) for each in value) if isinstance(value, tuple) else value
 
 
 def require_owner_only(file: Path) -> None:

@@ -72,6 +72,8 @@ class Receive(Section):
     """Longest wait for the association request after a connection, TLS handshake included."""
     idle_timeout_s: float = Field(default=60, gt=0)
     """An association that sends nothing for this long is aborted."""
+    memory_limit_mb: int = Field(default=1024, ge=256)
+    """Most memory for data of the listener's process, in MB (10^6 bytes): 256, and 10 for each association."""
     peers: tuple[Peer, ...] = ()
     """Senders that have to prove who they are."""
     tls: ReceiveTls | None = None
@@ -90,6 +92,15 @@ class Receive(Section):
         reserved = sum(peer.reserved_associations for peer in self.peers)
         if reserved > self.max_associations:
             raise ValueError(f"peers reserve {reserved} associations, max_associations is {self.max_associations}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_memory_for_its_associations(self) -> "Receive":
+        needed_mb = 256 + 10 * self.max_associations
+        if self.memory_limit_mb < needed_mb:
+            raise ValueError(
+                f"memory_limit_mb is {self.memory_limit_mb}, {self.max_associations} associations need {needed_mb}"
+            )
         return self
 
     @model_validator(mode="after")

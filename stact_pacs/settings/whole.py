@@ -1,12 +1,13 @@
 """The whole settings file, and what is wrong in settings that are each valid."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stact_pacs.domain import Problem
-from stact_pacs.settings.delivering import Deliver, Destination, Results
+from stact_pacs.settings.delivering import AnyDestination, Deliver, Results
 from stact_pacs.settings.house import Database, Log, Report, Web
 from stact_pacs.settings.receiving import Receive, Series, Storage
 from stact_pacs.settings.scoring import Compute, Decoding, Eligibility, Models
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     models: Models = Models()
     compute: Compute = Compute()
     results: Results = Results()
-    destinations: tuple[Destination, ...] = ()
+    destinations: tuple[AnyDestination, ...] = ()
     deliver: Deliver = Deliver()
     web: Web = Web()
     report: Report = Report()
@@ -42,11 +43,19 @@ class Settings(BaseSettings):
 
     @field_validator("destinations")
     @classmethod
-    def _names_differ(cls, destinations: tuple[Destination, ...]) -> tuple[Destination, ...]:
+    def _names_differ(cls, destinations: tuple[AnyDestination, ...]) -> tuple[AnyDestination, ...]:
         names = [destination.name for destination in destinations]
         if len(names) != len(set(names)):
             raise ValueError("two destinations have the same name")
         return destinations
+
+    @model_validator(mode="after")
+    def _profiles_exist(self) -> Self:
+        profiles = {"", *(profile.name for profile in self.results.profiles)}
+        for destination in self.destinations:
+            if destination.profile not in profiles:
+                raise ValueError(f"the destination {destination.name} names a profile that there is not")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -108,6 +117,15 @@ def problems(settings: Settings) -> list[Problem]:
                 where="deliver.lease_s",
                 text=f"lease_s {deliver.lease_s:g} is not above timeout_s {deliver.timeout_s:g}.",
                 remedy="Raise lease_s.",
+            )
+        )
+    series = settings.series
+    if series.longest_wait_s <= series.quiet_period_s:
+        found.append(
+            Problem(
+                where="series.longest_wait_s",
+                text=f"longest_wait_s {series.longest_wait_s:g} is not above quiet_period_s {series.quiet_period_s:g}.",
+                remedy="Raise longest_wait_s.",
             )
         )
     if not settings.destinations:

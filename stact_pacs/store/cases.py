@@ -96,7 +96,7 @@ def changed_since(connection: Connection, event_id: int) -> tuple[list[int], int
     return list(connection.execute(changed.order_by(events.c.job_id)).scalars()), last
 
 
-def result_object(connection: Connection, job_id: int, kind: ObjectKind) -> ResultObject:
+def result_object(connection: Connection, job_id: int, kind: ObjectKind, profile: str) -> ResultObject:
     """Return a stored object.
 
     Raises
@@ -106,10 +106,10 @@ def result_object(connection: Connection, job_id: int, kind: ObjectKind) -> Resu
     Defect
         Its bytes are damaged.
     """
-    wanted = sa.select(result_objects).where(result_objects.c.job_id == job_id, result_objects.c.kind == kind)
-    row = connection.execute(wanted).mappings().one_or_none()
+    same = (result_objects.c.job_id == job_id, result_objects.c.kind == kind, result_objects.c.profile == profile)
+    row = connection.execute(sa.select(result_objects).where(*same)).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"Job {job_id} has no {kind}.")
+        raise NotFound(f"Job {job_id} has no {kind}" + (f" in the profile {profile}." if profile else "."))
     return result_object_of(row)
 
 

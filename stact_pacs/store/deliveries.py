@@ -1,37 +1,23 @@
 """Deliveries: the outbox as rows. Claimed by one statement, fenced by a token, the job follows in the same commit."""
 
 import builtins
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from stact_pacs.domain import Delivery, DeliveryRecord, DeliveryState
-from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
-from stact_pacs.queue.states import check_move
-from stact_pacs.store import cases, history, owed
+from stact_pacs.errors import Defect, IllegalMove, NotFound
+from stact_pacs.store import cases, owed
 from stact_pacs.store.database import Database
+from stact_pacs.store.delivery_moves import Claim, fenced, moving, record
 from stact_pacs.store.history import Action
-from stact_pacs.store.schema import deliveries, result_objects
+from stact_pacs.store.schema import circuits, deliveries, result_objects
 
-_OWED = deliveries.c.state == sa.literal(DeliveryState.OWED, deliveries.c.state.type, literal_execute=True)
-"""The state stands in the SQL itself, so that the partial index serves."""
-
-
-class _Claim(Protocol):
-    """What a claim is known by: a `Delivery`, or the row of one whose object cannot be read."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def job_id(self) -> int: ...
-    @property
-    def attempts(self) -> int: ...
-    @property
-    def lease_token(self) -> int: ...
+_due, _earlier = deliveries.alias("due"), deliveries.alias("earlier")
 
 
 class DeliveryRecords:
@@ -42,51 +28,50 @@ class DeliveryRecords:
 
     # -- for the sender
 
-    def claim_due(
-        self, *, owner: str, now: datetime, lease_s: float, destination: str | None = None
-    ) -> Delivery | None:
-        """Claim the delivery that has been due longest, to that destination or to any; None when nothing is due.
+    def claim_due(self, *, owner: str, now: datetime, lease_s: float, destination: str) -> Delivery | None:
+        """Claim the delivery to a destination that has been due longest; None when nothing is due.
 
-        The claim moves `next_attempt_at` to the end of the lease: a delivery whose sender died is due again then.
+        The deliveries of a study are claimed in the order in which they were owed: while one of them waits, or is on
+        its way, those after it wait as well. The claim moves `next_attempt_at` to the end of the lease: a delivery
+        whose sender died is due again then.
 
         A delivery whose stored bytes turn out to be damaged becomes a dead letter here, and None is returned: sending
         it again could not mend them.
         """
-        with self._database.write() as connection:
-            claiming = _claiming(now, now + timedelta(seconds=lease_s), destination)
-            row = connection.execute(claiming).one_or_none()
-            if row is None:
-                return None
-            detail = f"Attempt {row.attempts} to send to {row.destination}, by {owner}."
-            _record(connection, row, Action.DELIVERY_STARTED, detail, now)
-        try:
-            return self._claimed(row)
-        except Defect as damaged:
-            self.dead_letter(row, damaged.text, now=now)
-            return None
+        return self._claim(_due.c.destination == destination, owner=owner, now=now, lease_s=lease_s)
 
-    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime) -> None:
+    def claim_stray(self, *, owner: str, now: datetime, lease_s: float, known: Collection[str]) -> Delivery | None:
+        """Claim as `claim_due` does, among the deliveries to destinations that are not known any more."""
+        return self._claim(_due.c.destination.not_in(known), owner=owner, now=now, lease_s=lease_s)
+
+    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime, prove_at: datetime | None = None) -> None:
         """Record that the destination accepted the object; with the last one owed the job becomes DONE.
+
+        Where proof is wanted, it is first asked for at `prove_at`, and the job waits for it; see `ProofRecords`.
 
         Raises
         ------
         LeaseLost
             Another sender has claimed the delivery since; what it records will count.
         """
-        with self._ending(delivery, DeliveryState.CONFIRMED, detail, now) as connection:
-            _record(connection, delivery, Action.DELIVERY_CONFIRMED, detail, now)
+        values: dict[str, Any] = {"next_attempt_at": None, "confirmed_at": now}
+        values |= {"prove_at": prove_at, "proof_attempts": 0}
+        move = DeliveryState.OWED, DeliveryState.CONFIRMED
+        with moving(self._database, delivery, *move, now, detail=detail, **values) as connection:
+            record(connection, delivery, Action.DELIVERY_CONFIRMED, detail, now)
 
     def retry_later(self, delivery: Delivery, detail: str, *, next_attempt_at: datetime, now: datetime) -> None:
         """Try again at `next_attempt_at`; raises LeaseLost as `confirmed` does."""
         with self._database.write() as connection:
-            _fenced(connection, delivery, next_attempt_at=next_attempt_at, detail=detail)
+            fenced(connection, delivery, DeliveryState.OWED, next_attempt_at=next_attempt_at, detail=detail)
             sentence = f"Attempt {delivery.attempts} failed, the next is due at {next_attempt_at.isoformat()}: {detail}"
-            _record(connection, delivery, Action.DELIVERY_RETRY_SCHEDULED, sentence, now)
+            record(connection, delivery, Action.DELIVERY_RETRY_SCHEDULED, sentence, now)
 
-    def dead_letter(self, delivery: _Claim, detail: str, *, now: datetime) -> None:
+    def dead_letter(self, delivery: Claim, detail: str, *, now: datetime) -> None:
         """Give a delivery up; the job becomes FAILED. Raises LeaseLost as `confirmed` does."""
-        with self._ending(delivery, DeliveryState.FAILED, detail, now) as connection:
-            _record(connection, delivery, Action.DELIVERY_FAILED, detail, now)
+        move = DeliveryState.OWED, DeliveryState.FAILED
+        with moving(self._database, delivery, *move, now, next_attempt_at=None, detail=detail) as connection:
+            record(connection, delivery, Action.DELIVERY_FAILED, detail, now)
 
     # -- for the operator
 
@@ -101,16 +86,36 @@ class DeliveryRecords:
             It is no dead letter.
         """
         with self._database.write() as connection:
-            job_id = connection.execute(
-                sa.select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)
-            ).scalar_one_or_none()
-            if job_id is None:
+            wanted = sa.select(deliveries.c.job_id, deliveries.c.destination).where(deliveries.c.id == delivery_id)
+            row = connection.execute(wanted).one_or_none()
+            if row is None:
                 raise NotFound(f"There is no delivery {delivery_id}.", remedy="See: stact-pacs deliveries list")
-            owed.lock_job(connection, job_id)
+            owed.lock_job(connection, row.job_id)
             state = connection.execute(sa.select(deliveries.c.state).where(deliveries.c.id == delivery_id)).scalar_one()
             if state is not DeliveryState.FAILED:
                 raise IllegalMove(f"Delivery {delivery_id} is {state}; only one that is FAILED can be retried.")
-            owed.owe_again(connection, job_id, now=now, delivery_id=delivery_id)
+            owed.owe_again(connection, row.job_id, now=now, delivery_ids=[delivery_id])
+            connection.execute(sa.delete(circuits).where(circuits.c.destination == row.destination))
+
+    def retry_all(self, *, now: datetime, destination: str | None = None, since: datetime | None = None) -> int:
+        """Owe all dead letters again, or those to a destination, or those owed since then; return how many.
+
+        Their destinations are not left alone any longer: whoever asks for this has mended what was wrong.
+        """
+        chosen = [deliveries.c.state == DeliveryState.FAILED]
+        if destination is not None:
+            chosen.append(deliveries.c.destination == destination)
+        if since is not None:
+            chosen.append(deliveries.c.owed_since >= since)
+        dead = sa.select(deliveries.c.job_id, deliveries.c.id, deliveries.c.destination).where(*chosen)
+        with self._database.write() as connection:
+            rows = connection.execute(dead.order_by(deliveries.c.job_id, deliveries.c.id)).all()
+            for job_id, of_job in groupby(rows, key=attrgetter("job_id")):
+                owed.lock_job(connection, job_id)
+                owed.owe_again(connection, job_id, now=now, delivery_ids=[row.id for row in of_job])
+            names = {row.destination for row in rows}
+            connection.execute(sa.delete(circuits).where(circuits.c.destination.in_(names)))
+        return len(rows)
 
     # -- for people
 
@@ -127,6 +132,29 @@ class DeliveryRecords:
             rows = connection.execute(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state))
             return dict.fromkeys(DeliveryState, 0) | dict(map(tuple, rows))
 
+    def counts_by_destination(self) -> dict[str, dict[DeliveryState, int]]:
+        """Return how many deliveries to each destination are in each state; every state is there."""
+        columns = deliveries.c.destination, deliveries.c.state
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)).all()
+        counts: dict[str, dict[DeliveryState, int]] = {}
+        for destination, state, count in rows:
+            counts.setdefault(destination, dict.fromkeys(DeliveryState, 0))[state] = count
+        return counts
+
+    def _claim(self, chosen: sa.ColumnElement[bool], *, owner: str, now: datetime, lease_s: float) -> Delivery | None:
+        with self._database.write() as connection:
+            row = connection.execute(_claiming(now, now + timedelta(seconds=lease_s), chosen)).one_or_none()
+            if row is None:
+                return None
+            detail = f"Attempt {row.attempts} to send to {row.destination}, by {owner}."
+            record(connection, row, Action.DELIVERY_STARTED, detail, now)
+        try:
+            return self._claimed(row)
+        except Defect as damaged:
+            self.dead_letter(row, damaged.text, now=now)
+            return None
+
     def _claimed(self, row: sa.Row[Any]) -> Delivery:
         with self._database.read() as connection:
             wanted = sa.select(result_objects).where(result_objects.c.id == row.object_id)
@@ -134,33 +162,22 @@ class DeliveryRecords:
         same_name = ("id", "job_id", "destination", "attempts", "owed_since", "lease_token")
         return Delivery(object=result, **{name: row._mapping[name] for name in same_name})
 
-    @contextmanager
-    def _ending(self, delivery: _Claim, target: DeliveryState, detail: str, now: datetime) -> Iterator[Connection]:
-        """Move a delivery to an end, let the caller write the event, then let the job follow.
 
-        The job is locked first. Of two senders that confirm the last two deliveries of a job at once, the second
-        therefore sees what the first has committed, and one of them moves the job to DONE.
-        """
-        check_move(DeliveryState.OWED, target)
-        with self._database.write() as connection:
-            owed.lock_job(connection, delivery.job_id)
-            _fenced(connection, delivery, state=target, next_attempt_at=None, detail=detail)
-            yield connection
-            owed.settle_job(connection, delivery.job_id, now=now)
-
-
-def _claiming(now: datetime, lease_until: datetime, destination: str | None) -> Any:
-    """Return the one statement that finds a due delivery and takes it."""
+def _claiming(now: datetime, lease_until: datetime, chosen: sa.ColumnElement[bool]) -> Any:
+    """Return the one statement that finds a due delivery, the first of its study, and takes it."""
+    before_it = sa.select(sa.literal(1)).where(
+        _earlier.c.destination == _due.c.destination,
+        _earlier.c.study_instance_uid == _due.c.study_instance_uid,
+        _earlier.c.id < _due.c.id,
+        _is_owed(_earlier),
+    )
     candidate = (
-        sa.select(deliveries.c.id)
-        .where(_OWED, deliveries.c.next_attempt_at <= now)
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.id)
+        sa.select(_due.c.id)
+        .where(_is_owed(_due), _due.c.next_attempt_at <= now, chosen, ~before_it.exists())
+        .order_by(_due.c.next_attempt_at, _due.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
-        .correlate(None)
     )
-    if destination is not None:
-        candidate = candidate.where(deliveries.c.destination == destination)
     values = {
         "attempts": deliveries.c.attempts + 1,
         "lease_token": deliveries.c.lease_token + 1,
@@ -174,15 +191,8 @@ def _claiming(now: datetime, lease_until: datetime, destination: str | None) -> 
     )
 
 
-def _fenced(connection: Connection, delivery: _Claim, **values: Any) -> None:
-    """Write to a delivery's row if it still is this sender's."""
-    mine = sa.and_(deliveries.c.id == delivery.id, _OWED, deliveries.c.lease_token == delivery.lease_token)
-    if connection.execute(sa.update(deliveries).where(mine).values(values)).rowcount != 1:
-        raise LeaseLost(
-            f"Delivery {delivery.id} is no longer held by attempt {delivery.attempts}"
-            f" (lease token {delivery.lease_token})."
-        )
-
-
-def _record(connection: Connection, delivery: _Claim, action: Action, detail: str, now: datetime) -> None:
-    history.record(connection, action, detail, now=now, job_id=delivery.job_id, delivery_id=delivery.id)
+def _is_owed(table: Any) -> sa.ColumnElement[bool]:
+    """The state stands in the SQL itself, so that the partial indexes serve."""
+    owed_text: sa.ColumnElement[Any] = sa.literal(DeliveryState.OWED, table.c.state.type, literal_execute=True)
+    result: sa.ColumnElement[bool] = table.c.state == owed_text
+    return result

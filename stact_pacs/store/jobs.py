@@ -16,6 +16,7 @@ from stact_pacs.domain import (
     JobState,
     JobSummary,
     ObjectKind,
+    ObjectVariant,
     ResultObject,
 )
 from stact_pacs.errors import IllegalMove, LeaseLost
@@ -82,14 +83,14 @@ class JobRecords:
             _fenced(connection, job, lease_until=now + timedelta(seconds=lease_s))
 
     def finish(
-        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectKind]], now: datetime
+        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectVariant]], now: datetime
     ) -> JobState:
         """Store everything a job came to, and what is owed to whom, in one commit; return the job's state.
 
         Parameters
         ----------
         destinations
-            The kinds of object that each destination takes, by its name.
+            What each destination asks for, by its name.
 
         Raises
         ------
@@ -98,7 +99,10 @@ class JobRecords:
         """
         objects = [(each, owed.packed(each)) for each in result.objects]  # packed before the write lock is taken
         owed_states = [
-            DeliveryState.OWED for each in result.objects for kinds in destinations.values() if each.kind in kinds
+            DeliveryState.OWED
+            for each in result.objects
+            for variants in destinations.values()
+            if each.variant in variants
         ]
         state = settled_state(result.outcome, owed_states)
         with self._database.write() as connection:
@@ -186,10 +190,10 @@ class JobRecords:
         with self._database.read() as connection:
             return cases.changed_since(connection, event_id)
 
-    def result_object(self, job_id: int, kind: ObjectKind) -> ResultObject:
+    def result_object(self, job_id: int, kind: ObjectKind, profile: str = "") -> ResultObject:
         """Return a stored object of a job; raises NotFound, or Defect when its bytes are damaged."""
         with self._database.read() as connection:
-            return cases.result_object(connection, job_id, kind)
+            return cases.result_object(connection, job_id, kind, profile)
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state; every state is there."""

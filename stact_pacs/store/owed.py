@@ -11,15 +11,15 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import DeliveryState, JobState, ObjectKind, Outcome, ResultObject
+from stact_pacs.domain import DeliveryState, JobState, ObjectVariant, Outcome, ResultObject
 from stact_pacs.errors import Defect, NotFound
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move, settled_state
 from stact_pacs.store import history
 from stact_pacs.store.history import Action
-from stact_pacs.store.schema import deliveries, jobs, result_objects
+from stact_pacs.store.schema import deliveries, jobs, result_objects, series
 
 _JOB_ACTIONS = {
-    JobState.DONE: (Action.JOB_DELIVERED, "Every owed object was accepted."),
+    JobState.DONE: (Action.JOB_DELIVERED, "Every owed object arrived."),
     JobState.FAILED: (Action.JOB_FAILED, "A delivery became a dead letter."),
     JobState.DELIVERING: (Action.JOB_RETRIED, "No dead letter is left; deliveries are under way again."),
     JobState.NOT_SCORED: (Action.JOB_RETRIED, "No dead letter is left; the delivery of the reason is under way again."),
@@ -45,17 +45,20 @@ def owe(
     connection: Connection,
     job_id: int,
     objects: Sequence[tuple[ResultObject, bytes]],
-    destinations: Mapping[str, Sequence[ObjectKind]],
+    destinations: Mapping[str, Sequence[ObjectVariant]],
     *,
     now: datetime,
 ) -> None:
-    """Store objects, each with its packed content, and owe each to every destination that takes its kind."""
+    """Store objects, each with its packed content, and owe each to every destination that asks for it."""
+    study = sa.select(series.c.study_instance_uid).join(jobs, jobs.c.series_id == series.c.id)
+    study_instance_uid = connection.execute(study.where(jobs.c.id == job_id)).scalar_one()
     for result, packed in objects:
         object_id = connection.execute(
             sa.insert(result_objects)
             .values(
                 job_id=job_id,
                 kind=result.kind,
+                profile=result.profile,
                 sop_class_uid=result.sop_class_uid,
                 sop_instance_uid=result.sop_instance_uid,
                 series_instance_uid=result.series_instance_uid,
@@ -66,21 +69,21 @@ def owe(
         ).scalar_one()
         rows = [
             {"job_id": job_id, "object_id": object_id, "destination": name, "state": DeliveryState.OWED}
-            | {"owed_since": now, "next_attempt_at": now}
-            for name, kinds in destinations.items()
-            if result.kind in kinds
+            | {"owed_since": now, "next_attempt_at": now, "study_instance_uid": study_instance_uid}
+            for name, variants in destinations.items()
+            if result.variant in variants
         ]
         if rows:
             connection.execute(sa.insert(deliveries), rows)
 
 
-def owe_again(connection: Connection, job_id: int, *, now: datetime, delivery_id: int | None = None) -> None:
-    """Owe the dead letters of a job again, or only one of them, with a new horizon; then settle the job."""
-    chosen = sa.true() if delivery_id is None else deliveries.c.id == delivery_id
+def owe_again(connection: Connection, job_id: int, *, now: datetime, delivery_ids: Sequence[int] | None = None) -> None:
+    """Owe the dead letters of a job again, or only these of them, with a new horizon; then settle the job."""
+    chosen = sa.true() if delivery_ids is None else deliveries.c.id.in_(delivery_ids)
     revived = connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.FAILED, chosen)
-        .values(state=DeliveryState.OWED, attempts=0, owed_since=now, next_attempt_at=now)
+        .values(state=DeliveryState.OWED, attempts=0, owed_since=now, next_attempt_at=now, confirmed_at=None)
         .returning(deliveries.c.id)
     ).scalars()
     for revived_id in revived.all():
@@ -92,8 +95,10 @@ def owe_again(connection: Connection, job_id: int, *, now: datetime, delivery_id
 def settle_job(connection: Connection, job_id: int, *, now: datetime, detail: str = "") -> None:
     """Move a job to the state that its deliveries make, if that is another one than it has."""
     row = lock_job(connection, job_id)
-    stands = connection.execute(sa.select(deliveries.c.state).where(deliveries.c.job_id == job_id)).scalars()
-    target = settled_state(row.outcome, stands)
+    wanted = sa.select(deliveries.c.state, deliveries.c.prove_at).where(deliveries.c.job_id == job_id)
+    stands = connection.execute(wanted).all()
+    proof_is_awaited = any(each.prove_at is not None for each in stands)
+    target = settled_state(row.outcome, [each.state for each in stands], proof_is_awaited=proof_is_awaited)
     if target is row.state:
         return
     check_move(row.state, target)
@@ -122,6 +127,7 @@ def result_object_of(row: sa.RowMapping) -> ResultObject:
         raise _altered(row) from error
     result = ResultObject(
         kind=row["kind"],
+        profile=row["profile"],
         sop_class_uid=row["sop_class_uid"],
         sop_instance_uid=row["sop_instance_uid"],
         series_instance_uid=row["series_instance_uid"],

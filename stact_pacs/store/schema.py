@@ -208,12 +208,13 @@ result_objects = sa.Table(
     _id(),
     sa.Column("job_id", _ID, sa.ForeignKey("jobs.id"), nullable=False),
     sa.Column("kind", _one_of(ObjectKind, "kind"), nullable=False),
+    sa.Column("profile", sa.String(64), nullable=False, server_default=sa.text("''")),
     sa.Column("sop_class_uid", _UID, nullable=False),
     sa.Column("sop_instance_uid", _UID, nullable=False, unique=True),
     sa.Column("series_instance_uid", _UID, nullable=False),
     sa.Column("sha256", _DIGEST, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
-    sa.UniqueConstraint("job_id", "kind"),
+    sa.UniqueConstraint("job_id", "kind", "profile"),
 )
 
 attachments = sa.Table(
@@ -240,6 +241,10 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", UtcDateTime),
     sa.Column("lease_token", sa.BigInteger, nullable=False, default=0),
     sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.Column("study_instance_uid", _UID, nullable=False, server_default=sa.text("''")),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("prove_at", UtcDateTime),
+    sa.Column("proof_attempts", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("object_id", "destination"),
     sa.CheckConstraint("attempts >= 0 AND lease_token >= 0", name="counts"),
     sa.CheckConstraint("(state = 'OWED') = (next_attempt_at IS NOT NULL)", name="next_attempt_at"),
@@ -250,6 +255,32 @@ sa.Index(
     deliveries.c.id,
     sqlite_where=deliveries.c.state == "OWED",
     postgresql_where=deliveries.c.state == "OWED",
+)
+sa.Index(
+    "ix_deliveries_order",
+    deliveries.c.destination,
+    deliveries.c.study_instance_uid,
+    deliveries.c.id,
+    sqlite_where=deliveries.c.state == "OWED",
+    postgresql_where=deliveries.c.state == "OWED",
+)
+sa.Index(
+    "ix_deliveries_unproven",
+    deliveries.c.prove_at,
+    deliveries.c.id,
+    sqlite_where=deliveries.c.prove_at.is_not(None),
+    postgresql_where=deliveries.c.prove_at.is_not(None),
+)
+
+circuits = sa.Table(
+    "circuits",
+    metadata,
+    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.CheckConstraint("failures >= 1", name="failures"),
 )
 
 commitments = sa.Table(

@@ -37,7 +37,7 @@ def workers(executor: Executor, setup: RunSetup, processes: int) -> AbstractCont
     Raises
     ------
     Misconfigured
-        Ray is asked for and not installed.
+        Ray is asked for and not installed, or its cluster cannot be joined.
     Defect
         A worker died, not only its stage.
     """
@@ -108,29 +108,40 @@ def _in_worker() -> None:
 
 @contextmanager
 def _on_ray(setup: RunSetup, processes: int) -> Iterator[Submit]:
-    """Use the cluster that RAY_ADDRESS names, or start Ray here: on loopback alone, and silent towards its makers."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if "RAY_ADDRESS" not in os.environ:
-        # Ray's only word for a machine that listens to nobody else; it must be there before the import.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    try:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-    except ImportError as error:
-        raise Misconfigured("Ray is not installed.", remedy="pip install 'stact-pacs[ray]'") from error
-    here: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"address": "local", "num_cpus": processes}
+    ray = _connected_ray(processes)
     gpus = 1 if setup.device.startswith("cuda") else 0
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **here)
     try:
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_perform_in_one_thread)
         given = ray.put(setup)
         yield lambda stage: remote.remote(given, stage).future()
-    except RayTaskError as error:
+    except ray.exceptions.RayTaskError as error:
         raise error.cause from error  # the stage's own error
-    except RayError as error:
+    except ray.exceptions.RayError as error:
         raise _defect_of_dead_worker() from error
     finally:
         ray.shutdown()
+
+
+def _connected_ray(processes: int) -> Any:
+    """Join the cluster that RAY_ADDRESS names, or start Ray here: on loopback alone, and silent towards its makers."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    here: dict[str, Any] = {}
+    if "RAY_ADDRESS" not in os.environ:
+        here = {"address": "local", "num_cpus": processes, "include_dashboard": False}
+        # Ray's only word for a machine that listens to nobody else; it must be there before the import.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        import ray
+    except ImportError as error:
+        raise Misconfigured("Ray is not installed.", remedy="pip install 'stact-pacs[ray]'") from error
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **here)
+    except ConnectionError as error:
+        raise Misconfigured(
+            f"The Ray cluster of RAY_ADDRESS lets nobody in: {error}",
+            remedy="Start it, and give this machine its token; or unset RAY_ADDRESS to compute here.",
+        ) from error
+    return ray
 
 
 def _perform_in_one_thread(setup: RunSetup, stage: Stage) -> None:

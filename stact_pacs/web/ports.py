@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from stact_pacs.domain import CaseRecord, DeliveryState, JobState, JobSummary
+from stact_pacs.domain import CaseRecord, Circuit, DeliveryState, JobState, JobSummary
 
 
 class Jobs(Protocol):
@@ -28,9 +28,16 @@ class Deliveries(Protocol):
     def counts(self) -> Mapping[DeliveryState, int]: ...
 
 
+class Circuits(Protocol):
+    """The destinations that failed when they were last asked."""
+
+    def list(self) -> Sequence[Circuit]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
     """The records that the pages show."""
 
     jobs: Jobs
     deliveries: Deliveries
+    circuits: Circuits

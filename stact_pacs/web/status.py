@@ -1,12 +1,12 @@
 """One look at the records: reachable, how many of what, how long the oldest job has waited."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from stact_pacs.domain import DeliveryState, JobState
+from stact_pacs.domain import Circuit, DeliveryState, JobState
 from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.web.ports import Records
 
@@ -20,6 +20,8 @@ class Status:
     jobs: Mapping[JobState, int]
     """Jobs in each state; empty when the database cannot be reached."""
     deliveries: Mapping[DeliveryState, int]
+    failing: Sequence[Circuit]
+    """Destinations that failed when they were last asked, and are left alone for a while."""
     oldest_waiting_s: float
     """Age of the oldest waiting job; 0 when none waits."""
 
@@ -36,10 +38,11 @@ def look(records: Records, now: datetime) -> Status:
             database_error="",
             jobs=records.jobs.counts(),
             deliveries=records.deliveries.counts(),
+            failing=records.circuits.list(),
             oldest_waiting_s=0.0 if oldest is None else max((now - oldest).total_seconds(), 0.0),
         )
     except DatabaseUnavailable as error:
-        return Status(database_error=str(error), jobs={}, deliveries={}, oldest_waiting_s=0.0)
+        return Status(database_error=str(error), jobs={}, deliveries={}, failing=(), oldest_waiting_s=0.0)
 
 
 def exposition(status: Status) -> bytes:
@@ -53,6 +56,11 @@ def exposition(status: Status) -> bytes:
     deliveries = Gauge("stact_pacs_deliveries", "Deliveries by state", ["state"], registry=registry)
     for delivery_state, count in status.deliveries.items():
         deliveries.labels(state=delivery_state.value).set(count)
+    failing = Gauge(
+        "stact_pacs_destination_failures", "Failures in a row of a destination", ["destination"], registry=registry
+    )
+    for circuit in status.failing:
+        failing.labels(destination=circuit.destination).set(circuit.failures)
     oldest = Gauge("stact_pacs_oldest_waiting_job_seconds", "Age of the oldest waiting job", registry=registry)
     oldest.set(status.oldest_waiting_s)
     return generate_latest(registry)

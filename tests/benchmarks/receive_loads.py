@@ -33,7 +33,7 @@ class Load:
 
 
 BIG = Load(name="big", title="cine of 30 MB", frames=90, rows=480, columns=640, jpeg=False, count=24)
-JPEG = Load(name="jpeg", title="JPEG cine of 2 MB", frames=60, rows=480, columns=640, jpeg=True, count=160)
+JPEG = Load(name="jpeg", title="JPEG cine of 2 MB", frames=30, rows=480, columns=640, jpeg=True, count=160)
 SMALL = Load(name="small", title="frame of 300 kB", frames=1, rows=480, columns=640, jpeg=False, count=600)
 FEW_SMALL = Load(name="small", title="frame of 300 kB", frames=1, rows=480, columns=640, jpeg=False, count=120)
 """For senders that wait 40 ms for every acknowledgement."""
@@ -93,7 +93,11 @@ def _header() -> Dataset:
     header.SequenceOfUltrasoundRegions = [_region(0), _region(240)]
     header.StudyInstanceUID, header.SeriesInstanceUID = f"{_UID_PREFIX}.1", f"{_UID_PREFIX}.2"
     header.StudyID, header.SeriesNumber, header.InstanceNumber, header.PatientOrientation = "1", 1, 1, ["L", "F"]
-    header.SamplesPerPixel, header.PhotometricInterpretation, header.FrameIncrementPointer = 1, "MONOCHROME2", 0x00181063
+    header.SamplesPerPixel, header.PhotometricInterpretation, header.FrameIncrementPointer = (
+        1,
+        "MONOCHROME2",
+        0x00181063,
+    )
     header.BitsAllocated = header.BitsStored = 8
     header.HighBit, header.PixelRepresentation, header.LossyImageCompression = 7, 0, "00"
     private = header.private_block(0x200D, "MAKER PRIVATE", create=True)

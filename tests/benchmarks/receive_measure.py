@@ -5,14 +5,22 @@ import os
 import platform
 import shutil
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.receive_loads import Load, write_load
-from tests.benchmarks.receive_peers import Running, limit, orthanc_at_its_best, ours, send_s, storescp
+from tests.benchmarks.receive_peers import (
+    Running,
+    limit,
+    orthanc_at_its_best,
+    orthanc_with_nagle,
+    ours,
+    send_s,
+    storescp,
+)
 
 RECEIVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
     "ours": ours,
@@ -20,6 +28,9 @@ RECEIVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
     "orthanc": orthanc_at_its_best,
     "limit": limit,
 }
+RECEIVERS_OF_NAGLE = {"ours": ours, "orthanc": orthanc_with_nagle}
+"""For senders with Nagle's algorithm: no receiver is told of it."""
+_OTHERS = [name for name in RECEIVERS if name != "ours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +68,16 @@ class Measured:
         return self.mb_per_s("ours") / self.mb_per_s(other)
 
 
-def measure(cell: Cell, folder: Path, *, rounds: int, receivers: Iterable[str] = RECEIVERS) -> Measured:
+def measure(cell: Cell, folder: Path, *, rounds: int) -> Measured:
     """Let the receivers take turns, each round in another order."""
+    receivers = RECEIVERS_OF_NAGLE if cell.nagle else RECEIVERS
     files = write_load(cell.load, folder / "sent")
     measured = Measured(cell, sum(path.stat().st_size for path in files) / 1e6)
     order = list(receivers)
     for turn in range(rounds):
         measured.load_average.append(os.getloadavg()[0])
         for name in order[turn % len(order) :] + order[: turn % len(order)]:
-            with _space(folder / f"{name}-{turn}") as space, RECEIVERS[name](space) as running:
+            with _space(folder / f"{name}-{turn}") as space, receivers[name](space) as running:
                 seconds = send_s(running, cell.load, files, senders=cell.senders, nagle=cell.nagle)
                 measured.seconds.setdefault(name, []).append(seconds)
                 measured.peak_mb[name] = max(running.peak_mb(), measured.peak_mb.get(name, 0))
@@ -97,18 +109,17 @@ def write_results(cells: list[Measured], folder: Path) -> str:
 
 
 def _table(cells: list[Measured]) -> str:
-    lines = [
-        "| load, senders | ours MB/s | limit | storescp | Orthanc | ours : storescp | ours : Orthanc | peak MB ours "
-        "| peak MB Orthanc | load |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for each in cells:
-        speeds = " | ".join(f"{each.mb_per_s(name):.0f}" for name in ("ours", "limit", "storescp", "orthanc"))
-        ratios = " | ".join(f"{each.ratio(name):.2f}" for name in ("storescp", "orthanc"))
-        peaks = " | ".join(f"{each.peak_mb[name]:.0f}" for name in ("ours", "orthanc"))
-        load = statistics.mean(each.load_average)
-        lines.append(f"| {each.cell.name} | {speeds} | {ratios} | {peaks} | {load:.1f} |")
-    return "\n".join(lines) + "\n"
+    columns = ["MB/s ours", *(f"MB/s {name}" for name in _OTHERS), *(f"ours : {name}" for name in _OTHERS)]
+    columns = ["load, senders", *columns, "peak MB ours", "peak MB orthanc", "load average"]
+    lines = [columns, ["---"] * len(columns), *(_row(each) for each in cells)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _row(each: Measured) -> list[str]:
+    speeds = [f"{each.mb_per_s(name):.0f}" if name in each.seconds else "" for name in ("ours", *_OTHERS)]
+    ratios = [f"{each.ratio(name):.2f}" if name in each.seconds else "" for name in _OTHERS]
+    peaks = [f"{each.peak_mb[name]:.0f}" for name in ("ours", "orthanc")]
+    return [each.cell.name, *speeds, *ratios, *peaks, f"{statistics.mean(each.load_average):.1f}"]
 
 
 def _record(cells: list[Measured]) -> dict[str, Any]:

@@ -49,7 +49,9 @@ class Running:
 
 @contextmanager
 def ours(folder: Path) -> Iterator[Running]:
-    """Our listener: file, folder and row are synced before it answers."""
+    """Our listener: file, folder and row are synced before it answers. Its inbox has been in use before."""
+    for prefix in range(256):
+        (folder / "inbox" / "objects" / f"{prefix:02x}").mkdir(parents=True)
     with receiver(folder) as service:
         yield Running(port=service.port, called="STACT_PACS", process=psutil.Process(service.process.pid))
         service.stop()
@@ -59,7 +61,17 @@ def ours(folder: Path) -> Iterator[Running]:
 def storescp(folder: Path) -> Iterator[Running]:
     """DCMTK's storescp: writes what comes as it comes, syncs nothing, keeps no index."""
     port = free_port()
-    command = ["storescp", "--fork", "--bit-preserving", "--max-pdu", "131072", "-od", str(folder), str(port)]
+    command = [
+        "storescp",
+        "--fork",
+        "--bit-preserving",
+        "--accept-all",
+        "--max-pdu",
+        "131072",
+        "-od",
+        str(folder),
+        str(port),
+    ]
     process = subprocess.Popen(command, env={**os.environ, **_NO_NAGLE}, stderr=subprocess.DEVNULL)
     try:
         _wait_for_echo(port)
@@ -70,16 +82,22 @@ def storescp(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def orthanc_at_its_best(folder: Path) -> Iterator[Running]:
-    """Orthanc without syncs, digests and compression."""
-    before = dict(os.environ)
+    """Orthanc without syncs, digests, compression and Nagle's algorithm."""
     os.environ.update(_NO_NAGLE)
     try:
-        with orthanc(folder, settings=_ORTHANC_AT_ITS_BEST) as server:
-            (process,) = (child for child in psutil.Process().children() if child.name() == "Orthanc")
-            yield Running(port=server.port, called=server.aet, process=process, network=server.namespace.inside)
+        with orthanc_with_nagle(folder) as running:
+            yield running
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name in _NO_NAGLE:
+            del os.environ[name]
+
+
+@contextmanager
+def orthanc_with_nagle(folder: Path) -> Iterator[Running]:
+    """Orthanc at its best options; against Nagle's algorithm it has none, only DCMTK's environment variable has."""
+    with orthanc(folder, settings=_ORTHANC_AT_ITS_BEST) as server:
+        (process,) = (child for child in psutil.Process().children() if child.name() == "Orthanc")
+        yield Running(port=server.port, called=server.aet, process=process, network=server.namespace.inside)
 
 
 @contextmanager

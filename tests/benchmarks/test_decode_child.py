@@ -57,8 +57,14 @@ def seconds(decode: Callable[[CineSource], Cine], cine: CineSource) -> float:
     return time.perf_counter() - begun
 
 
-@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, ExplicitVRLittleEndian], ids=["JPEG baseline", "uncompressed"])
-def test_a_process_of_its_own_costs_little(tmp_path: Path, syntax: UID, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("syntax", "most"),
+    [(JPEGBaseline8Bit, 1.5), (ExplicitVRLittleEndian, 3.0)],  # of the second, only copying is measured
+    ids=["JPEG baseline", "uncompressed"],
+)
+def test_a_process_of_its_own_costs_little(
+    tmp_path: Path, syntax: UID, most: float, capsys: pytest.CaptureFixture[str]
+) -> None:
     cine = a_cine(tmp_path / "cine.dcm", syntax)
     begun = time.perf_counter()
     decoder = DecodeProcess(Decoding())
@@ -75,4 +81,4 @@ def test_a_process_of_its_own_costs_little(tmp_path: Path, syntax: UID, capsys: 
             f"\ndecode, {T} x {W} x {H}, {syntax.name}: {ratio:.2f} times the time in a process of its own"
             f" ({np.median(there) * 1000:.0f} ms, started in {start_s:.1f} s)"
         )
-    assert ratio < 2
+    assert ratio < most

@@ -2,7 +2,8 @@
 
 Both are trained from nothing by the trainer's own loop, loss and augmentation, on the same pictures in the same order.
 Every picture is segmented by a network that saw neither it nor a near copy of it. Batch and rate are those of the
-`paper` preset; epochs are as many as minutes allow on one core. Nothing was tuned for either network.
+`paper` preset; epochs are as many as minutes allow on one core. These were
+chosen for MSU-Net and may suit it better: the U-Net got no search of its own.
 
 STACT_PACS_BENCH_SEEDS sets how often all of it is repeated from other first weights (1).
 """

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from stact_pacs.cli import app
 from stact_pacs.domain import (
     CaseResult,
     CineSource,
+    Circuit,
     Instance,
     JobState,
     ObjectKind,
+    ObjectVariant,
     Outcome,
     ResultObject,
     SeriesKey,
@@ -79,8 +81,8 @@ def dead_letter(stact: application.App) -> None:
     )
     record = {"outcome": "not_scored", "reason": "too_few_frames", "reason_text": "2 frames.", "nodules": []}
     result = CaseResult(outcome=Outcome.NOT_SCORED, record=record, objects=(report,), attachments=())
-    stact.jobs.finish(job, result, destinations={"pacs": (ObjectKind.SR,)}, now=NOW)
-    delivery = stact.deliveries.claim_due(owner="test", now=NOW, lease_s=60)
+    stact.jobs.finish(job, result, destinations={"pacs": (ObjectVariant(kind=ObjectKind.SR),)}, now=NOW)
+    delivery = stact.deliveries.claim_due(owner="test", now=NOW, lease_s=60, destination="pacs")
     assert delivery is not None
     stact.deliveries.dead_letter(delivery, "C-STORE status 0xA900", now=NOW)
 
@@ -124,9 +126,25 @@ def test_a_dead_letter_is_listed_and_owed_again_without_scoring_again(command: C
     assert shown["result"]["reason"] == "too_few_frames"
 
 
-def test_retrying_deliveries_asks_for_one_or_all(command: Command) -> None:
+def test_retrying_deliveries_asks_for_one_or_which(command: Command) -> None:
     assert command("deliveries", "retry").exit_code == 2
     assert command("deliveries", "retry", "1", "--all").exit_code == 2
+    assert command("deliveries", "retry", "1", "--destination", "pacs").exit_code == 2
+
+
+def test_all_dead_letters_of_a_destination_are_owed_again_by_one_command(
+    command: Command, stact: application.App
+) -> None:
+    dead_letter(stact)
+    until = NOW + timedelta(minutes=5)
+    stact.circuits.opened(Circuit(destination="pacs", failures=3, since=NOW, until=until, detail="No answer."))
+    [before] = answer(command, "deliveries", "destinations")
+    assert (before["name"], before["failed"], before["failures"], before["detail"]) == ("pacs", 1, 3, "No answer.")
+    later = (NOW + timedelta(days=1)).strftime("%Y-%m-%d")
+    assert "0 deliveries" in command("deliveries", "retry", "--destination", "pacs", "--since", later).output
+    assert "1 deliveries" in command("deliveries", "retry", "--destination", "pacs").output
+    [after] = answer(command, "deliveries", "destinations")
+    assert (after["owed"], after["failed"], after["resting_until"]) == (1, 0, None)
 
 
 def test_the_database_is_saved_and_put_back(command: Command, stact: application.App, tmp_path: Path) -> None:

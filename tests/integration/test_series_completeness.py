@@ -1,9 +1,9 @@
 """When is a series closed? With a real sender that pauses, and a real archive that is asked what it has."""
 
-import signal
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from stact_pacs.settings.delivering import Destination
 from stact_pacs.settings.loading import load
 from tests.integration.loopback_namespace import require_tools, wait_until
 from tests.integration.orthanc_server import OrthancServer, orthanc
+from tests.integration.pausing_proxy import pausing_proxy
 from tests.integration.receiving import cine, free_port
 
 pytestmark = pytest.mark.tools
@@ -33,6 +34,8 @@ def stact(tmp_path: Path) -> Iterator[application.App]:
         [receive]
         port = {free_port()}
         accept_any = true
+        pdu_timeout_s = 120
+        idle_timeout_s = 120
         [series]
         quiet_period_s = 60
         settled_period_s = 10
@@ -69,23 +72,27 @@ def listening(stact: application.App) -> Iterator[application.App]:
     stact.listener.stop(5)
 
 
+@contextmanager
+def storescu(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let DCMTK's storescu send two instances of one series on one association: of 12 kB, and of 1 MB."""
+    require_tools("storescu")
+    files = [cine(tmp_path / "1.dcm", "1.2.3.4.1"), cine(tmp_path / "2.dcm", "1.2.3.4.2", frames=100, size=100)]
+    command = ["storescu", "-R", "-aec", "STACT_PACS", "127.0.0.1", str(port), *map(str, files)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
+        yield sender
+
+
 def test_a_series_is_not_closed_while_its_sender_pauses_between_two_instances(
     listening: application.App, tmp_path: Path
 ) -> None:
-    require_tools("storescu")
-    files = [cine(tmp_path / "1.dcm", "1.2.3.4.1"), cine(tmp_path / "2.dcm", "1.2.3.4.2", frames=200, size=1000)]
-    command = ["storescu", "-R", "-aec", "STACT_PACS", "127.0.0.1", str(listening.listener.port), *map(str, files)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
+    with (
+        pausing_proxy(listening.listener.port, after_bytes=100_000) as proxy,
+        storescu(proxy.port, tmp_path) as sender,
+    ):
         wait_until(listening.series.open_series, what="the first instance is here")
-        sender.send_signal(signal.SIGSTOP)
-        try:
-            (paused,) = listening.series.open_series()
-            made = [beat(listening, at_s) for at_s in (0, 60, 600)]
-        finally:
-            sender.send_signal(signal.SIGCONT)
-    assert len(paused.instances) == 1, "the pause came too late to show anything"
-    assert made == [0, 0, 0]
-    assert sender.returncode == 0
+        assert [beat(listening, at_s) for at_s in (0, 60, 600)] == [0, 0, 0]
+        proxy.go_on.set()
+        assert sender.wait(60) == 0
     wait_until(lambda: not listening.series.open_series()[0].held, what="the association has ended")
     (ended,) = listening.series.open_series()
     assert len(ended.instances) == 2
@@ -93,13 +100,16 @@ def test_a_series_is_not_closed_while_its_sender_pauses_between_two_instances(
 
 
 def test_a_sender_that_is_killed_holds_its_series_no_longer(listening: application.App, tmp_path: Path) -> None:
-    require_tools("storescu")
-    files = [cine(tmp_path / "1.dcm", "1.2.3.4.1"), cine(tmp_path / "2.dcm", "1.2.3.4.2", frames=200, size=1000)]
-    command = ["storescu", "-R", "-aec", "STACT_PACS", "127.0.0.1", str(listening.listener.port), *map(str, files)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sender:
+    with (
+        pausing_proxy(listening.listener.port, after_bytes=100_000) as proxy,
+        storescu(proxy.port, tmp_path) as sender,
+    ):
         wait_until(listening.series.open_series, what="the first instance is here")
         sender.kill()
+        proxy.go_on.set()
     wait_until(lambda: not listening.series.open_series()[0].held, what="the association has ended")
+    assert [beat(listening, at_s) for at_s in (0, 9)] == [0, 0]
+    assert beat(listening, 10) > 0
 
 
 # -- an archive that knows what it has

@@ -92,9 +92,15 @@ def test_a_worker_that_is_killed_is_started_again_while_the_listener_goes_on(ser
     assert service.roles()["receive"].pid == before["receive"].pid
 
 
-def test_a_listener_that_is_killed_answers_again(service: Service) -> None:
-    service.roles()["receive"].kill()
+def test_a_listener_that_is_killed_answers_again_while_the_others_go_on(service: Service) -> None:
+    before = service.roles()
+    before["receive"].kill()
+    before["receive"].wait(30)
     assert eventually(service.answers)
+    after = service.roles()
+    assert {name: role.pid for name, role in after.items() if name != "receive"} == {
+        name: role.pid for name, role in before.items() if name != "receive"
+    }
 
 
 def test_a_stop_ends_every_role(service: Service) -> None:

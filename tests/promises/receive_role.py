@@ -20,7 +20,7 @@ from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
 from tests.integration.receiving import free_port
 
-_START_TIMEOUT_S = 60
+_START_TIMEOUT_S = 240
 
 
 @dataclass(frozen=True, slots=True)

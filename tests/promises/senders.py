@@ -21,7 +21,7 @@ _PDV_HEADER_BYTES = 6
 _FRAGMENT_BYTES = 131072 - _PDV_HEADER_BYTES
 """As much as the product announces to accept in one PDU."""
 _RETRY_S = 0.05
-_TIMEOUT_S = 60
+_TIMEOUT_S = 120
 """A listener that has not answered by then hangs, on the busiest machine."""
 
 

@@ -13,8 +13,8 @@ import pytest
 from tests.integration.loopback_namespace import require_tools, wait_until
 from tests.promises.receive_role import ReceiveRole, Site
 
-_LONGEST_PAGE_BYTES = 8192
-"""Of a database; a page is printed whole, so that a row can be found in it."""
+_LONGEST_WRITE_BYTES = 1 << 20
+"""To a database; it is printed whole, so that a row can be found in it. PostgreSQL writes pages of its log together."""
 _CALLS = "fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,sendto,pwrite64,ftruncate"
 _BEGINS = re.compile(r"(\d+) +(\w+)\((.*)")
 _RESUMES = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
@@ -41,8 +41,8 @@ def traced(site: Site, trace: Path, *, with_process: int | None = None, package:
         As of `Site.running`.
     """
     # -I 2: it can be told to stop, which it otherwise cannot when it has started a program.
-    tracer = ["strace", "-D", "-f", "-y", "-I", "2", "--seccomp-bpf", "-s", str(_LONGEST_PAGE_BYTES)]
-    others = [] if with_process is None else ["-p", str(with_process)]
+    tracer = ["strace", "-D", "-f", "-y", "-I", "2", "--seccomp-bpf", "-s", str(_LONGEST_WRITE_BYTES)]
+    others = [] if with_process is None else [f"--attach={pid}" for pid in _family(with_process)]
     prefix = [*tracer, *others, "-e", f"trace={_CALLS}", "-e", "signal=none", "-o", str(trace)]
     with site.running(prefix=prefix, package=package) as role:
         strace = _tracer_of(role)
@@ -51,6 +51,11 @@ def traced(site: Site, trace: Path, *, with_process: int | None = None, package:
         if with_process is not None:
             strace.terminate()  # it lets go of the database server
         wait_until(lambda: _has_ended(strace), timeout_s=60, what="the trace was written")
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its children: PostgreSQL's log may be flushed by any of them, and they run already."""
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def _tracer_of(role: ReceiveRole) -> psutil.Process:

@@ -6,12 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from stact_pacs.domain import Unknown, Uptime
 from stact_pacs.flow import close_quiet_series
+from stact_pacs.settings.receiving import Series
 from stact_pacs.store.database import Database
 from stact_pacs.store.series import SeriesRecords
 from tests.promises.receive_role import Site, data_set_of, new_site
@@ -95,10 +97,16 @@ def assert_every_conflict_is_kept_and_told_of(site: Site, answers: list[Answer],
 
 
 def times_scored(site: Site) -> Counter[str]:
-    """Close every series twice; return in how many jobs each instance is."""
+    """Let the series be found complete, and look at it again later; return in how many jobs each instance is."""
     with closing(Database(site.database_url)) as database:
-        for later_s in (3600, 7200):
-            now = datetime.now(UTC) + timedelta(seconds=later_s)
-            close_quiet_series(SeriesRecords(database), quiet_period_s=60, bundle_digest="b" * 64, now=now)
+        for seconds in (0, 3600, 7200):
+            close_quiet_series(
+                SeriesRecords(database),
+                Series(),
+                missing=lambda _series: Unknown.CANNOT_SAY,
+                bundle_digest="b" * 64,
+                uptime=Uptime(boot_id="boot", seconds=seconds),
+                now=datetime.now(UTC),
+            )
     in_jobs = "SELECT sop_instance_uid FROM job_instances JOIN instances ON instances.id = instance_id"
     return Counter(uid for (uid,) in site.ask(in_jobs))

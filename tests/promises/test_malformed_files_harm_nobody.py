@@ -1,6 +1,8 @@
 """Whatever a file holds, it is stored or refused by a named status, and the listener goes on."""
 
+import os
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from stact_pacs.domain import Instance
 from stact_pacs.errors import Refused
 from stact_pacs.receive import status
 from tests.integration.receiving import cine
-from tests.promises.hostile_files import HOSTILE, data_set, empty_items
+from tests.promises.hostile_files import HOSTILE, data_set, element, empty_items
 from tests.promises.receive_role import ReceiveRole, Site, data_set_of, new_site
 from tests.promises.senders import NO_ANSWER, SUCCESS, association, uid_of
 from tests.promises.wire_mutations import good_client, mutant
@@ -28,6 +30,7 @@ NAMED = {known.code for known in vars(status).values() if isinstance(known, stat
 LARGEST_PEAK_GROWTH_MIB = 300
 """The longest header that is read becomes some 100 MiB of Python objects; one is read at a time."""
 HUGE_HEADER_MB = 20
+LARGEST_VALUE_MIB = 10
 
 
 @pytest.fixture
@@ -58,6 +61,21 @@ def test_a_header_without_an_end_is_given_up(tmp_path: Path) -> None:
     path.write_bytes(content[:start] + empty_items(HUGE_HEADER_MB * 10**6 // 8) + content[start:])
     with pytest.raises(Refused, match="more elements"):
         read_instance(path)
+
+
+def test_a_value_without_measure_is_not_read(tmp_path: Path) -> None:
+    path = cine(tmp_path / "long.dcm", uid_of(1))
+    content = path.read_bytes()
+    start = len(content) - len(data_set_of(content))
+    path.write_bytes(content[:start] + element(0x00081010, b"UT", b"", 300_000_000))
+    with path.open("ab") as file:
+        file.truncate(path.stat().st_size + 300_000_000)
+        file.seek(0, os.SEEK_END)
+        file.write(content[start:])
+    tracemalloc.start()
+    assert read_instance(path).station_name == ""
+    assert tracemalloc.get_traced_memory()[1] < LARGEST_VALUE_MIB * 2**20
+    tracemalloc.stop()
 
 
 @pytest.fixture

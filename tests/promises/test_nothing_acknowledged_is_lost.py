@@ -16,7 +16,7 @@ KILL_EVERY = 310
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path, scale: int) -> None:
     site = new_site(tmp_path / "site")
     uids = [uid_of(number) for number in range(INSTANCES * scale)]

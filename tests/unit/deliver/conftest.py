@@ -3,7 +3,7 @@
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
+from stact_pacs.domain import Circuit, Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
 from stact_pacs.errors import LeaseLost
 from stact_pacs.settings.delivering import Deliver, Destination
 
@@ -60,6 +60,7 @@ class Row:
     state: DeliveryState = DeliveryState.OWED
     next_attempt_at: datetime | None = None
     leased_until: datetime | None = None
+    prove_at: datetime | None = None
     details: list[str] = field(default_factory=list)
 
 
@@ -84,13 +85,17 @@ class MemoryRecords:
         self.rows.append(Row(delivery))
         return self.rows[-1]
 
-    def claim_due(
-        self, *, owner: str, now: datetime, lease_s: float, destination: str | None = None
-    ) -> Delivery | None:
+    def claim_due(self, *, owner: str, now: datetime, lease_s: float, destination: str) -> Delivery | None:
+        return self._claim(now, lease_s, lambda name: name == destination)
+
+    def claim_stray(self, *, owner: str, now: datetime, lease_s: float, known: Collection[str]) -> Delivery | None:
+        return self._claim(now, lease_s, lambda name: name not in known)
+
+    def _claim(self, now: datetime, lease_s: float, is_chosen: Callable[[str], bool]) -> Delivery | None:
         for row in self.rows:
             due = row.state is DeliveryState.OWED and (row.next_attempt_at is None or row.next_attempt_at <= now)
             free = row.leased_until is None or row.leased_until <= now
-            if due and free and destination in (None, row.delivery.destination):
+            if due and free and is_chosen(row.delivery.destination):
                 row.delivery = replace(
                     row.delivery, attempts=row.delivery.attempts + 1, lease_token=row.delivery.lease_token + 1
                 )
@@ -98,8 +103,9 @@ class MemoryRecords:
                 return row.delivery
         return None
 
-    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime) -> None:
-        self._row(delivery, detail).state = DeliveryState.CONFIRMED
+    def confirmed(self, delivery: Delivery, detail: str, *, now: datetime, prove_at: datetime | None) -> None:
+        row = self._row(delivery, detail)
+        row.state, row.prove_at = DeliveryState.CONFIRMED, prove_at
 
     def retry_later(self, delivery: Delivery, detail: str, *, next_attempt_at: datetime, now: datetime) -> None:
         self._row(delivery, detail).next_attempt_at = next_attempt_at
@@ -117,6 +123,27 @@ class MemoryRecords:
         row.leased_until = None
         row.details.append(detail)
         return row
+
+
+class MemoryCircuits:
+    """The circuits of the store, in memory."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Circuit] = {}
+
+    def of(self, destination: str) -> Circuit | None:
+        return self.open.get(destination)
+
+    def opened(self, circuit: Circuit) -> None:
+        self.open[circuit.destination] = circuit
+
+    def closed(self, destination: str) -> None:
+        self.open.pop(destination, None)
+
+
+@pytest.fixture
+def circuits() -> MemoryCircuits:
+    return MemoryCircuits()
 
 
 @pytest.fixture

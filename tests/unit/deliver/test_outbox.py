@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.deliver.outbox import MOST_PER_PASS, Outbox
+from stact_pacs.deliver.outbox import MOST_PER_PASS, Outbox, give_up_strays
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
 from stact_pacs.domain import DeliveryState, ResultObject
 from stact_pacs.errors import DatabaseUnavailable, DeliveryRefused, DestinationUnavailable
@@ -52,10 +53,10 @@ def script() -> ScriptedSender:
 
 
 @pytest.fixture
-def make_outbox(records: Any, script: ScriptedSender) -> Callable[..., Outbox]:
-    def make(*destinations: Destination, **arguments: Any) -> Outbox:
-        arguments = {"owner": "test", "jitter": lambda: 1.0, **arguments}
-        return Outbox(records, script, destinations or (PACS,), Deliver(), **arguments)
+def make_outbox(records: Any, circuits: Any, script: ScriptedSender) -> Callable[..., Outbox]:
+    def make(destination: Destination = PACS) -> Outbox:
+        connect = partial(script.association, destination)
+        return Outbox(records, circuits, connect, destination, Deliver(), owner="test", jitter=lambda: 1.0)
 
     return make
 
@@ -124,28 +125,50 @@ def test_the_horizon_ends_in_a_dead_letter_that_tells_the_last_attempt(
 
 
 def test_a_destination_that_the_settings_no_longer_have_is_a_dead_letter_with_a_remedy(
-    records: Any, script: ScriptedSender, make_outbox: Callable, make_object: Callable, now: datetime
+    records: Any, make_object: Callable, now: datetime
 ) -> None:
-    row = records.owe(make_object(), "removed", now)
-    assert make_outbox().deliver_due(now) == 1
-    assert row.state is DeliveryState.FAILED
+    kept, row = records.owe(make_object(), "pacs", now), records.owe(make_object(), "removed", now)
+    assert give_up_strays(records, ["pacs"], Deliver(), owner="test", now=now) == 1
+    assert (kept.state, row.state) == (DeliveryState.OWED, DeliveryState.FAILED)
     assert "Remedy: add it, then retry" in row.details[0]
-    assert script.opened == []
 
 
-def test_a_destination_that_is_away_is_asked_once_and_does_not_hold_up_the_others(
-    records: Any, script: ScriptedSender, make_outbox: Callable, make_object: Callable, now: datetime
+def test_a_destination_that_is_away_is_asked_once_and_told_on_record(
+    records: Any,
+    circuits: Any,
+    script: ScriptedSender,
+    make_outbox: Callable,
+    make_object: Callable,
+    now: datetime,
 ) -> None:
     for number in range(5):
         records.owe(make_object(f"p{number}"), "pacs", now)
-        records.owe(make_object(f"o{number}"), "other", now)
     script.away = {"pacs": AWAY}
-    outbox = make_outbox(PACS, OTHER)
-    assert outbox.deliver_due(now) == 6
+    outbox = make_outbox()
+    assert outbox.deliver_due(now) == 1
     assert outbox.deliver_due(now) == 0
-    assert script.opened == ["pacs", "other"]
-    assert records.states().count(DeliveryState.CONFIRMED) == 5
-    assert sum(row.delivery.attempts for row in records.rows if row.delivery.destination == "pacs") == 1
+    assert script.opened == ["pacs"]
+    assert (circuits.of("pacs").failures, circuits.of("pacs").detail) == (1, "PACS cannot be reached.")
+    script.away = {}
+    assert outbox.deliver_due(circuits.of("pacs").until) >= 4
+    assert circuits.of("pacs") is None
+
+
+def test_one_destination_is_sent_nothing_of_another(
+    records: Any, script: ScriptedSender, make_outbox: Callable, make_object: Callable, now: datetime
+) -> None:
+    records.owe(make_object("a"), "pacs", now)
+    records.owe(make_object("b"), "other", now)
+    assert make_outbox(OTHER).deliver_due(now) == 1
+    assert records.states() == [DeliveryState.OWED, DeliveryState.CONFIRMED]
+
+
+def test_proof_is_due_a_bit_after_the_destination_accepted_it(
+    records: Any, make_outbox: Callable, make_object: Callable, now: datetime
+) -> None:
+    row = records.owe(make_object(), "pacs", now)
+    make_outbox(PACS.model_copy(update={"proof": "query"})).deliver_due(now)
+    assert row.prove_at - now >= timedelta(seconds=5)
 
 
 def test_a_pacs_that_rejects_us_for_good_costs_one_dead_letter_and_not_all_of_them(
@@ -201,15 +224,13 @@ def test_a_delivery_that_another_sender_took_over_is_left_to_it(
     assert records.states() == [DeliveryState.OWED, DeliveryState.CONFIRMED]
 
 
-def test_one_pass_leaves_time_for_the_other_destinations(
-    records: Any, script: ScriptedSender, make_outbox: Callable, make_object: Callable, now: datetime
+def test_one_pass_sends_a_limited_number_on_one_association(
+    records: Any, make_outbox: Callable, make_object: Callable, now: datetime
 ) -> None:
     result = make_object()
     for _ in range(2 * MOST_PER_PASS):
         records.owe(result, "pacs", now)
-    other = records.owe(result, "other", now)
-    settled = make_outbox(PACS, OTHER).deliver_due(now, stopping=lambda: other.state is DeliveryState.CONFIRMED)
-    assert settled == MOST_PER_PASS + 1
+    assert make_outbox().deliver_due(now) == MOST_PER_PASS
 
 
 def test_stop_ends_a_pass_after_the_object_that_is_on_its_way(
@@ -243,12 +264,13 @@ def test_a_destination_that_answers_now_and_then_is_never_left_alone_for_long(
 
 
 def test_with_a_pacs_that_refuses_a_third_everything_arrives_in_the_end(
-    records: Any, sender: CStoreSender, make_object: Callable, now: datetime, tmp_path: Path
+    records: Any, circuits: Any, sender: CStoreSender, make_object: Callable, now: datetime, tmp_path: Path
 ) -> None:
     for number in range(20):
         records.owe(make_object(str(number)), "pacs", now)
     with MiniPacs(tmp_path / "pacs", fail_rate=0.33, seed=1) as pacs:
-        outbox = Outbox(records, sender, [pacs.destination("pacs")], Deliver(), owner="test")
+        there = pacs.destination("pacs")
+        outbox = Outbox(records, circuits, partial(sender.association, there), there, Deliver(), owner="test")
         for minute in range(20):
             outbox.deliver_due(now + timedelta(minutes=5 * minute))
     assert records.states() == [DeliveryState.CONFIRMED] * 20

@@ -90,12 +90,18 @@ def test_two_destinations_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_settings_that_contradict_each_other_are_all_found(tmp_path: Path) -> None:
     settings = build(
-        {"eligibility": {"min_frames": 20, "max_frames": 10}, "deliver": {"lease_s": 5, "timeout_s": 9}}, base=tmp_path
+        {
+            "eligibility": {"min_frames": 20, "max_frames": 10},
+            "deliver": {"lease_s": 5, "timeout_s": 9},
+            "series": {"quiet_period_s": 60, "longest_wait_s": 30},
+        },
+        base=tmp_path,
     )
     assert {p.where for p in problems(settings)} == {
         "receive.calling_ae_titles",
         "eligibility.min_frames",
         "deliver.lease_s",
+        "series.longest_wait_s",
         "destinations",
     }
 

@@ -31,7 +31,7 @@ def test_every_move_of_the_tables_is_legal(source: JobState, target: JobState) -
         (JobState.DONE, JobState.RUNNING),
         (JobState.RUNNING, JobState.CANCELLED),
         (JobState.WAITING, JobState.WAITING),
-        (DeliveryState.CONFIRMED, DeliveryState.OWED),
+        (DeliveryState.PROVEN, DeliveryState.OWED),
         (JobState.FAILED, DeliveryState.OWED),
     ],
 )
@@ -83,3 +83,8 @@ def test_a_job_with_a_result_is_where_its_deliveries_are(
     outcome: Outcome, deliveries: list[str], expected: JobState
 ) -> None:
     assert settled_state(outcome, map(DeliveryState, deliveries)) is expected
+
+
+def test_a_job_waits_for_proof_that_was_asked_for() -> None:
+    accepted = [DeliveryState.CONFIRMED, DeliveryState.PROVEN]
+    assert settled_state(Outcome.SCORED, accepted, proof_is_awaited=True) is JobState.DELIVERING

@@ -8,13 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from stact_pacs.domain import CaseResult, CineSource, Instance, Job, JobState, ObjectKind, Outcome, SeriesKey
+from stact_pacs.domain import (
+    CaseResult,
+    CineSource,
+    Instance,
+    Job,
+    JobState,
+    ObjectKind,
+    ObjectVariant,
+    Outcome,
+    SeriesKey,
+)
 from stact_pacs.errors import BundleInvalid, DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.queue.worker import Worker
 from stact_pacs.settings.scoring import Compute
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-DESTINATIONS = {"pacs": (ObjectKind.SR,)}
+DESTINATIONS = {"pacs": (ObjectVariant(kind=ObjectKind.SR),)}
 RESULT = CaseResult(outcome=Outcome.NO_NODULE, record={}, objects=(), attachments=())
 
 
@@ -51,7 +61,7 @@ class MemoryQueue:
             raise self.beat_failures.pop(0)
 
     def finish(
-        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectKind]], now: datetime
+        self, job: Job, result: CaseResult, *, destinations: Mapping[str, Sequence[ObjectVariant]], now: datetime
     ) -> JobState:
         self._write("finish", destinations)
         return JobState.DONE
@@ -78,7 +88,7 @@ def worker_of(
         queue,
         process,
         Compute(lease_s=lease_s, poll_s=0.01, max_attempts=3),
-        destinations=DESTINATIONS,
+        destinations=lambda _: DESTINATIONS,
         owner="test",
         settled=settled,
         clock=lambda: NOW,

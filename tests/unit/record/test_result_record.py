@@ -124,7 +124,7 @@ def test_a_scored_cine_has_every_field_of_the_contract_with_frames_from_one():
             }
         ],
         "model": {"name": "phantom-demo", "version": "1.0.0", "sha256": "c" * 64, "statement": "Synthetic data."},
-        "objects": [{"kind": "SEG", "sop_instance_uid": "2.25.7", "file": "seg.dcm"}],
+        "objects": [{"kind": "SEG", "profile": "", "sop_instance_uid": "2.25.7", "file": "seg.dcm"}],
         "frames": 12,
         "frame_time_ms": 40.0,
         "calibrated": True,

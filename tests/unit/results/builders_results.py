@@ -22,6 +22,7 @@ from stact_pacs.domain import (
     ModelIdentity,
     Nodule,
     ObjectKind,
+    ObjectVariant,
     OperatingPoint,
     Outcome,
     ResultObject,
@@ -118,6 +119,7 @@ def _score(probability: float) -> Score:
 def built(source: CineSource, cine: Cine | None, findings: Findings, **given: Any) -> dict[ObjectKind, ResultObject]:
     """Return the objects by kind; settings and the rest can be given by name."""
     settings = {name: given.pop(name) for name in list(given) if name in Results.model_fields}
+    outputs = settings.get("outputs", ("SEG", "SR"))
     objects = build_objects(
         job_key=given.pop("job_key", source.job_key(MODEL.sha256)),
         source=source,
@@ -125,6 +127,7 @@ def built(source: CineSource, cine: Cine | None, findings: Findings, **given: An
         findings=findings,
         model=given.pop("model", MODEL),
         settings=Results(**settings),
+        wanted=given.pop("wanted", [ObjectVariant(kind=ObjectKind(name)) for name in outputs]),
         started_at=given.pop("started_at", STARTED_AT),
         **given,
     )

@@ -62,7 +62,8 @@ def test_a_name_in_any_character_set_comes_out_in_utf_8(two_frames: CineSource, 
     raw_name, terms = foreign.get_item("PatientName").value, foreign.SpecificCharacterSet
     terms = terms if isinstance(terms, str) else "\\".join(terms)
     source = altered(two_frames, PatientName=raw_name, SpecificCharacterSet=terms.encode())
-    for result in built(source, cine_of(source), findings_of(cine_of(source))).values():
+    objects = built(source, cine_of(source), findings_of(cine_of(source)), outputs=("SEG", "SR", "SC", "KOS", "PDF"))
+    for result in objects.values():
         dataset = dataset_of(result)
         assert dataset.SpecificCharacterSet == "ISO_IR 192"
         assert str(dataset.PatientName) == str(foreign.PatientName).rstrip("=")

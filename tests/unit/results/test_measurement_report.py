@@ -138,7 +138,7 @@ def test_a_new_report_names_the_one_it_replaces(two_frames: CineSource) -> None:
     old = PredecessorObjects(
         sr_sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33", sr_sop_instance_uid="2.25.1", sr_series_instance_uid="2.25.2"
     )
-    (study,) = dataset_of(scored(two_frames, predecessor=old)[SR]).PredecessorDocumentsSequence
+    (study,) = dataset_of(scored(two_frames, predecessors={"": old})[SR]).PredecessorDocumentsSequence
     assert study.StudyInstanceUID == two_frames.series.study_instance_uid
     assert study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "2.25.1"
 

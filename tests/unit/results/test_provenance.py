@@ -93,6 +93,18 @@ def test_the_whole_digest_of_the_model_is_in_every_object(two_frames: CineSource
     assert all(MODEL.sha256.encode() in result.content for result in scored(two_frames).values())
 
 
+def test_every_kind_of_object_has_the_modality_and_number_of_its_series(two_frames: CineSource) -> None:
+    objects = scored(two_frames, outputs=("SEG", "SR", "SC", "KOS", "PDF"))
+    found = {kind.value: (dataset_of(r).Modality, dataset_of(r).SeriesNumber) for kind, r in objects.items()}
+    assert found == {
+        "SEG": ("SEG", 9001),
+        "SR": ("SR", 9002),
+        "SC": ("OT", 9003),
+        "KOS": ("KO", 9004),
+        "PDF": ("DOC", 9005),
+    }
+
+
 def test_what_the_model_is_not_for_is_in_every_object(two_frames: CineSource) -> None:
     objects = {**scored(two_frames), "refused": built(two_frames, None, NOT_SCORED)[SR]}
     assert all(MODEL.statement.encode() in result.content for result in objects.values())
@@ -111,6 +123,15 @@ def test_the_observer_of_the_report_is_its_equipment(two_frames: CineSource) -> 
     report = dataset_of(scored(two_frames, device_serial_number="SITE-4")[SR])
     assert [item.UID for item in items(report, "121012")] == [report.DeviceUID]
     assert items(report, "121016")[0].TextValue == report.DeviceSerialNumber == "SITE-4"
+
+
+def test_the_device_uid_changes_with_the_model_and_with_the_installation(two_frames: CineSource) -> None:
+    def device_uid(**given) -> str:
+        return dataset_of(scored(two_frames, outputs=("SR",), **given)[SR]).DeviceUID
+
+    retrained = dataclasses.replace(MODEL, sha256="77" * 32)
+    assert device_uid() == device_uid(job_key="another")
+    assert len({device_uid(), device_uid(model=retrained), device_uid(device_serial_number="9")}) == 3
 
 
 def test_the_scanner_is_named_as_the_equipment_that_acquired(two_frames: CineSource) -> None:

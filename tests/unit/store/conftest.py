@@ -22,6 +22,7 @@ from stact_pacs.domain import (
     Instance,
     Job,
     ObjectKind,
+    ObjectVariant,
     Outcome,
     ResultObject,
     SeriesKey,
@@ -38,6 +39,7 @@ from stact_pacs.store.series import SeriesRecords
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BUNDLE = "b" * 64
 BOTH = (ObjectKind.SEG, ObjectKind.SR)
+SEG_AND_SR = tuple(ObjectVariant(kind=kind) for kind in BOTH)
 MAX_ATTEMPTS = 3
 
 
@@ -231,7 +233,7 @@ class Records:
         """Make a job and finish it; both kinds of object are owed to every destination."""
         self.waiting_jobs()
         job = self.claimed()
-        self.jobs.finish(job, a_result(job, outcome), destinations=dict.fromkeys(destinations, BOTH), now=NOW)
+        self.jobs.finish(job, a_result(job, outcome), destinations=dict.fromkeys(destinations, SEG_AND_SR), now=NOW)
         return job
 
     def actions(self, job: Job | int) -> list[str]:

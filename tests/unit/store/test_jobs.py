@@ -1,14 +1,15 @@
 """One job has one owner; whoever lost it can write nothing; every move is on record."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from stact_pacs.domain import JobState, ObjectKind, Outcome
+from stact_pacs.domain import JobState, ObjectKind, ObjectVariant, Outcome
 from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
 
-SEG_AND_SR = {"pacs": (ObjectKind.SEG, ObjectKind.SR)}
+SEG_AND_SR = {"pacs": (ObjectVariant(kind=ObjectKind.SEG), ObjectVariant(kind=ObjectKind.SR))}
 
 
 def state(records: Any, job_id: int) -> JobState:
@@ -128,7 +129,7 @@ def test_a_finished_job_holds_everything_it_came_to(records: Any) -> None:
         ("SEG", "pacs", "OWED"),
         ("SR", "pacs", "OWED"),
     ]
-    assert tuple(records.jobs.result_object(job.id, kind) for kind in ObjectKind) == result.objects
+    assert tuple(records.jobs.result_object(job.id, kind) for kind in (ObjectKind.SEG, ObjectKind.SR)) == result.objects
 
 
 def test_its_list_line_shows_the_highest_probability(records: Any) -> None:
@@ -146,9 +147,25 @@ def test_with_nothing_owed_the_job_is_done(records: Any) -> None:
 def test_a_destination_gets_only_the_kinds_it_takes(records: Any) -> None:
     records.waiting_jobs()
     job = records.claimed()
-    only_sr = {"viewer": (ObjectKind.SR,), "archive": ()}
+    only_sr = {"viewer": (ObjectVariant(kind=ObjectKind.SR),), "archive": ()}
     records.jobs.finish(job, records.result(job), destinations=only_sr, now=records.now)
     assert [(row.kind, row.destination) for row in records.deliveries.list()] == [("SR", "viewer")]
+
+
+def test_a_destination_gets_what_is_written_in_its_profile(records: Any) -> None:
+    records.waiting_jobs()
+    job = records.claimed()
+    result = records.result(job)
+    plain = result.objects[-1]
+    strict = dataclasses.replace(plain, profile="strict", sop_instance_uid="2.25.9", content=b"strict")
+    both = dataclasses.replace(result, objects=(plain, strict))
+    wanted = {"pacs": (plain.variant,), "archive": (strict.variant,)}
+    records.jobs.finish(job, both, destinations=wanted, now=records.now)
+    sent = {row.destination: row.sop_instance_uid for row in records.deliveries.list()}
+    assert sent == {"pacs": plain.sop_instance_uid, "archive": "2.25.9"}
+    assert records.jobs.result_object(job.id, ObjectKind.SR, "strict") == strict
+    with pytest.raises(NotFound, match="no SR in the profile none"):
+        records.jobs.result_object(job.id, ObjectKind.SR, "none")
 
 
 def test_a_refused_cine_is_not_scored_and_still_owes_its_reason(records: Any) -> None:

@@ -235,13 +235,17 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_bits_of_one_that_was_not
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Ray starts seven processes, twice or more on a busy machine
 def test_a_run_on_ray_leaves_the_same_bits_and_listens_to_nobody_else(finished: RunSetup, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="pip install 'stact-pacs[ray]'")
-    on_ray = started(finished.data, tmp_path / "run", "ray")
     heard: set[str] = set()
-    while on_ray.poll() is None:
-        heard |= {ip for process in (on_ray, *on_ray.children(recursive=True)) for ip in listened_on(process)}
-        psutil.wait_procs([on_ray], timeout=0.5)
+    for _ in range(3):  # Ray gives up after 30 s of starting; a busy machine may need another try
+        on_ray = started(finished.data, tmp_path / "run", "ray")
+        while on_ray.poll() is None:
+            heard |= {ip for process in (on_ray, *on_ray.children(recursive=True)) for ip in listened_on(process)}
+            psutil.wait_procs([on_ray], timeout=0.5)
+        if on_ray.returncode == 0:
+            break
     assert on_ray.returncode == 0
     assert_same_bits(tmp_path / "run", finished)
     assert heard

@@ -42,12 +42,13 @@ def test_constant_masks_are_alike_in_every_nodule() -> None:
     assert all((stacks == 1).all() for stacks in constant(MASKS, MEAN, rng()).values())
 
 
-def test_permuted_labels_have_as_many_malignant_ones_in_other_places(tmp_path: Path) -> None:
-    truth = {str(i): i < 5 for i in range(40)}
+def test_permuted_labels_have_as_many_malignant_ones_in_every_fold_in_other_places(tmp_path: Path) -> None:
+    truth = {str(i): i < 8 for i in range(40)}
+    fold_of = {annot_id: int(annot_id) % 2 for annot_id in truth}
     setup = RunSetup(data=tmp_path, folder=RunFolder(tmp_path), preset=SMOKE_RUN, seed=1)
-    write_json(setup.folder.folds, {"malignant": truth})
+    write_json(setup.folder.folds, {"malignant": truth, "fold_of": fold_of})
     dealt = labels_for(setup, PERMUTED)
     assert list(dealt) == list(truth)
-    assert sum(dealt.values()) == 5
+    assert [sum(dealt[i] for i in dealt if fold_of[i] == fold) for fold in (0, 1)] == [4, 4]
     assert dealt != truth
     assert labels_for(setup) == truth

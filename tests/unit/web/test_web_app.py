@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from stact_pacs.domain import CaseRecord, DeliveryState, Event, JobState, JobSummary, Outcome
+from stact_pacs.domain import CaseRecord, Circuit, DeliveryState, Event, JobState, JobSummary, Outcome
 from stact_pacs.errors import DatabaseUnavailable, NotFound
 from stact_pacs.web.app import create_app
 from stact_pacs.web.ports import Records
@@ -75,10 +75,17 @@ class MemoryDeliveries:
         return {DeliveryState.OWED: 2, DeliveryState.CONFIRMED: 5, DeliveryState.PROVEN: 0, DeliveryState.FAILED: 0}
 
 
+class MemoryCircuits:
+    def list(self) -> list[Circuit]:
+        until = NOW + timedelta(minutes=5)
+        return [Circuit(destination="archive", failures=3, since=NOW, until=until, detail="ARCHIVE gave no answer.")]
+
+
 @pytest.fixture
 def client(tmp_path: Path) -> Callable[[MemoryJobs], TestClient]:
     def make(jobs: MemoryJobs) -> TestClient:
-        app = create_app(Records(jobs=jobs, deliveries=MemoryDeliveries()), tmp_path / "reports", clock=lambda: NOW)
+        records = Records(jobs=jobs, deliveries=MemoryDeliveries(), circuits=MemoryCircuits())
+        app = create_app(records, tmp_path / "reports", clock=lambda: NOW)
         return TestClient(app, base_url="http://127.0.0.1")
 
     return make
@@ -95,6 +102,13 @@ def test_health_is_503_with_the_remedy_when_the_database_is_away(client: Callabl
     answer = client(MemoryJobs(away=True)).get("/health")
     assert answer.status_code == 503
     assert "Start it" in answer.json()["database"]
+
+
+def test_a_destination_that_fails_is_on_the_page_and_in_the_metrics(client: Callable) -> None:
+    pages = client(MemoryJobs())
+    assert "archive" in pages.get("/").text
+    assert "ARCHIVE gave no answer." in pages.get("/").text
+    assert 'stact_pacs_destination_failures{destination="archive"} 3.0' in pages.get("/metrics").text
 
 
 def test_metrics_count_jobs_and_deliveries_by_state(client: Callable) -> None:

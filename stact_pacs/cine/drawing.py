@@ -1,4 +1,4 @@
-"""Draw a nodule on its frame: the outline, and the axes that were measured."""
+"""Draw a nodule on its frame: the outline, and the axes that were measured. For the pages and the drawn objects."""
 
 from collections.abc import Sequence
 
@@ -20,9 +20,9 @@ _CALIPER_ARM_PX = 7
 _CALIPER_DOTS_PX = 9
 """Distance between the dots of an axis."""
 
-_OUTLINE_BGR = (92, 214, 255)
+OUTLINE_BGR = (92, 214, 255)
 _CALIPER_BGR = (255, 226, 160)
-_HALO_BGR = (20, 20, 20)
+HALO_BGR = (20, 20, 20)
 _SUBPIXEL_BITS = 4
 """OpenCV draws at sixteenths of a pixel: an axis does not snap to whole pixels."""
 
@@ -52,15 +52,46 @@ def draw_key_frame(
     scale = _scale(max(view.width, view.height))
     picture = outlined(frame, mask, view, scale)
     for axis in axes:
-        _draw_caliper(picture, axis, view, scale)
+        draw_caliper(picture, axis, view, scale)
     return png(picture)
 
 
 def outlined(frame: NDArray[np.uint8], mask: NDArray[np.bool_], view: Box, scale: float) -> NDArray[np.uint8]:
     """Return this view of the frame, `scale` times as large, with the outline: uint8 (h, w, 3), blue first."""
-    picture = _enlarged(frame, view, scale)
-    _draw_outline(picture, mask, view)
+    picture = enlarged(frame, view, scale)
+    draw_outline(picture, mask, view)
     return picture
+
+
+def enlarged(frame: NDArray[np.uint8], view: Box, scale: float) -> NDArray[np.uint8]:
+    """Return this view of the frame, `scale` times as large: uint8 (h, w, 3), blue first."""
+    tissue = np.ascontiguousarray(frame[view.y0 : view.y1, view.x0 : view.x1])
+    size = max(1, round(view.width * scale)), max(1, round(view.height * scale))
+    resized = cv2.resize(tissue, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(resized, cv2.COLOR_GRAY2BGR))
+
+
+def draw_outline(picture: NDArray[np.uint8], mask: NDArray[np.bool_], view: Box) -> None:
+    """Draw the outline of the mask, bool (H, W), on a picture of this view of the frame."""
+    inside = mask[view.y0 : view.y1, view.x0 : view.x1].astype(np.float32)
+    size = picture.shape[1], picture.shape[0]
+    smooth = (cv2.resize(inside, size, interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)  # half of a pixel
+    outlines, _ = cv2.findContours(smooth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, outlines, -1, HALO_BGR, 4, cv2.LINE_AA)
+    cv2.drawContours(picture, outlines, -1, OUTLINE_BGR, 2, cv2.LINE_AA)
+
+
+def draw_caliper(picture: NDArray[np.uint8], axis: NDArray[np.float64], view: Box, scale: float) -> None:
+    """Draw an axis as ultrasound machines do: a cross at each end, and dots between, which leave the tissue visible."""
+    ends = (np.asarray(axis, dtype=np.float64) - (view.x0, view.y0)) * scale - 0.5  # OpenCV: centre of a pixel at 0
+    along, length = _direction(ends)
+    across = np.array([-along[1], along[0]])
+    arms = [np.stack([end - arm, end + arm]) for end in ends for arm in _CALIPER_ARM_PX * np.stack([along, across])]
+    dots = np.linspace(ends[0], ends[1], num=max(2, round(length / _CALIPER_DOTS_PX)))[1:-1]
+    for colour, wider in ((HALO_BGR, 2), (_CALIPER_BGR, 0)):
+        cv2.polylines(picture, [_fixed(arm) for arm in arms], False, colour, 2 + wider, cv2.LINE_AA, _SUBPIXEL_BITS)
+        for x, y in _fixed(dots).tolist():
+            cv2.circle(picture, (x, y), (1 + wider) << (_SUBPIXEL_BITS - 1), colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
@@ -102,35 +133,6 @@ def _surroundings(mask: NDArray[np.bool_], region: Box) -> Box:
 def _scale(longer_side_px: int) -> float:
     least, most = _LONGER_SIDE_PX
     return min(max(1.0, least / longer_side_px), most / longer_side_px)
-
-
-def _enlarged(frame: NDArray[np.uint8], view: Box, scale: float) -> NDArray[np.uint8]:
-    tissue = np.ascontiguousarray(frame[view.y0 : view.y1, view.x0 : view.x1])
-    size = max(1, round(view.width * scale)), max(1, round(view.height * scale))
-    resized = cv2.resize(tissue, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(resized, cv2.COLOR_GRAY2BGR))
-
-
-def _draw_outline(picture: NDArray[np.uint8], mask: NDArray[np.bool_], view: Box) -> None:
-    inside = mask[view.y0 : view.y1, view.x0 : view.x1].astype(np.float32)
-    size = picture.shape[1], picture.shape[0]
-    smooth = (cv2.resize(inside, size, interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)  # half of a pixel
-    outlines, _ = cv2.findContours(smooth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, outlines, -1, _HALO_BGR, 4, cv2.LINE_AA)
-    cv2.drawContours(picture, outlines, -1, _OUTLINE_BGR, 2, cv2.LINE_AA)
-
-
-def _draw_caliper(picture: NDArray[np.uint8], axis: NDArray[np.float64], view: Box, scale: float) -> None:
-    """Draw an axis as ultrasound machines do: a cross at each end, and dots between, which leave the tissue visible."""
-    ends = (np.asarray(axis, dtype=np.float64) - (view.x0, view.y0)) * scale - 0.5  # OpenCV: centre of a pixel at 0
-    along, length = _direction(ends)
-    across = np.array([-along[1], along[0]])
-    arms = [np.stack([end - arm, end + arm]) for end in ends for arm in _CALIPER_ARM_PX * np.stack([along, across])]
-    dots = np.linspace(ends[0], ends[1], num=max(2, round(length / _CALIPER_DOTS_PX)))[1:-1]
-    for colour, wider in ((_HALO_BGR, 2), (_CALIPER_BGR, 0)):
-        cv2.polylines(picture, [_fixed(arm) for arm in arms], False, colour, 2 + wider, cv2.LINE_AA, _SUBPIXEL_BITS)
-        for x, y in _fixed(dots).tolist():
-            cv2.circle(picture, (x, y), (1 + wider) << (_SUBPIXEL_BITS - 1), colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
