@@ -13,6 +13,7 @@ from stact_pacs import app as application
 from stact_pacs.cli.context import load_settings, settings_path
 from stact_pacs.cli.output import Exit, error_console, print_error
 from stact_pacs.errors import Misconfigured
+from stact_pacs.roles import ROLES
 from stact_pacs.supervisor import PARENT_VARIABLE
 
 
@@ -28,15 +29,15 @@ def serve(
     ] = None,
 ) -> None:
     """Receive, score, deliver and report until stopped (Ctrl-C or SIGTERM)."""
-    if only is not None and only not in application.ROLES:
-        raise typer.BadParameter(f"{only!r} is not one of {', '.join(application.ROLES)}", param_hint="--only")
+    if only is not None and only not in ROLES:
+        raise typer.BadParameter(f"{only!r} is not one of {', '.join(ROLES)}", param_hint="--only")
     app = application.build(load_settings(ctx))
     stop = _stop_on_signal()
     try:
         if only:
             app.require_schema()
             _stop_with_parent(stop)
-            application.ROLES[only](app, stop)
+            ROLES[only](app, stop)
         else:
             raise typer.Exit(_supervise(ctx, app, stop))
     finally:
@@ -53,7 +54,7 @@ def _supervise(ctx: typer.Context, app: application.App, stop: threading.Event) 
     if fatal:
         return Exit.REFUSED
     app.close()  # the roles open their own; none is shared over a fork
-    names = [name for name in application.ROLES if name != "web" or app.settings.web.enabled]
+    names = [name for name in ROLES if name != "web" or app.settings.web.enabled]
     error_console.print(f"serving: {', '.join(names)}; stop with Ctrl-C", highlight=False)
     return supervise(names, settings_path(ctx), stop)
 

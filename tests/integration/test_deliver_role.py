@@ -23,6 +23,7 @@ from stact_pacs.domain import (
     ResultObject,
     SeriesKey,
 )
+from stact_pacs.roles import run_deliver
 from stact_pacs.settings.loading import build
 from stact_pacs.store.migrate import upgrade
 from tests.promises.owed_results import result_object
@@ -91,7 +92,7 @@ def test_a_destination_that_hangs_holds_up_no_other(tmp_path: Path, pacs: MiniPa
         for number in range(1, 6):
             owe_one(app, number)
         stop = threading.Event()
-        role = threading.Thread(target=application.run_deliver, args=(app, stop))
+        role = threading.Thread(target=run_deliver, args=(app, stop))
         role.start()
         try:
             deadline = time.monotonic() + 60

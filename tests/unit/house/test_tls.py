@@ -9,6 +9,7 @@ import pytest
 from stact_pacs import app as application
 from stact_pacs.checks import check_tls
 from stact_pacs.errors import Misconfigured
+from stact_pacs.roles import tell_of_certificates
 from stact_pacs.settings.loading import build
 from stact_pacs.settings.receiving import ReceiveTls
 from stact_pacs.tls import expiry_problems, server_context
@@ -138,9 +139,9 @@ def test_the_service_tells_its_log_of_a_certificate_that_ends_soon_or_is_gone(
     app = application_with(
         {"certificate_file": ours.certificate_file, "key_file": ours.key_file, "ca_file": authority.ca_file}, tmp_path
     )
-    application.tell_of_certificates(app)
+    tell_of_certificates(app)
     ours.certificate_file.unlink()
-    application.tell_of_certificates(app)
+    tell_of_certificates(app)
     told = "".join(capsys.readouterr())
     assert "certificate_ends" in told
     assert "certificate_not_readable" in told
