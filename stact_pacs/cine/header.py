@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.cine.reading import Header, integer_of, number_of, number_of_frames_of, read_header, text_of, value_of
+from stact_pacs.cine.reading import integer_of, number_of, number_of_frames_of, read_header, text_of, value_of
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
-from stact_pacs.cine.scan import scan_header, scan_items
 from stact_pacs.domain import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
 
@@ -34,7 +33,7 @@ def read_instance(
         `not_dicom`: it cannot be read as DICOM, or lacks one of the UIDs that make it an instance.
         `not_decodable`: it is deflated.
     """
-    header = _header(path)
+    header = read_header(path)
     dataset = header.dataset
     return Instance(
         series=SeriesKey(
@@ -67,14 +66,6 @@ def read_instance(
     )
 
 
-def _header(path: Path) -> Header:
-    try:
-        scanned = scan_header(path)
-    except OSError:
-        scanned = None  # what cannot be opened is told by `read_header`
-    return scanned or read_header(path)
-
-
 def safe_text(value: str, max_characters: int = _MAX_TEXT_CHARACTERS) -> str:
     """Return text that is safe to store and to show: one line, no control or bidirectional characters, not too long.
 
@@ -89,9 +80,7 @@ def safe_text(value: str, max_characters: int = _MAX_TEXT_CHARACTERS) -> str:
 
 def ultrasound_regions(dataset: Dataset) -> tuple[UltrasoundRegion, ...]:
     """Return the items of Sequence of Ultrasound Regions (0018,6011); one that lacks its location is left out."""
-    items = scan_items(dataset, "SequenceOfUltrasoundRegions")
-    if items is None:
-        items = value_of(dataset, "SequenceOfUltrasoundRegions")
+    items = value_of(dataset, "SequenceOfUltrasoundRegions")
     if items is None or isinstance(items, (bytes, str)) or not hasattr(items, "__iter__"):
         return ()
     regions = (_region(item) for item in list(items)[:_MAX_REGIONS])

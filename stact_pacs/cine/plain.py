@@ -14,21 +14,25 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-_TEXT = {"CS", "LO", "SH", "UI"}
+_TEXT = {
+    "CS": re.compile(rb"[ -~]*\0*"),
+    "LO": re.compile(rb"[ -~]*\0*"),
+    "SH": re.compile(rb"[ -~]*\0*"),
+    "UI": re.compile(rb"[0-9.\\]*\0*"),
+}
+"""Printable ASCII, the same in every character set of DICOM (PS3.5 6.1)."""
 _DECIMAL = {"IS": re.compile(rb" *[+-]?[0-9]{1,12} *"), "DS": re.compile(rb" *[+-]?[0-9]{1,12}(\.[0-9]{0,12})? *")}
 _BINARY = {
     (vr, is_little_endian): struct.Struct(("<" if is_little_endian else ">") + kind)
     for vr, kind in {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}.items()
     for is_little_endian in (True, False)
 }
-_ESCAPE = b"\x1b"
-"""Changes the character set (PS3.5 6.1.2.5)."""
 
 
 def plain_text(dataset: Dataset, keyword: str) -> str | None:
     """Return the value as text, several joined by a backslash; None: it is not plain, or absent."""
     sent = _as_sent(dataset, keyword)
-    if sent is None or sent.vr not in _TEXT or not sent.value.isascii() or _ESCAPE in sent.value:
+    if sent is None or sent.vr not in _TEXT or not _TEXT[sent.vr].fullmatch(sent.value):
         return None
     return "\\".join(part.rstrip("\0 ") for part in sent.value.decode("ascii").split("\\"))
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,11 +45,7 @@ class Admissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = (
-            database.insert(instances)
-            .on_conflict_do_nothing()
-            .returning(instances.c.sop_instance_uid, instances.c.sha256)
-        )
+        self._insert = database.insert(instances).on_conflict_do_nothing().returning(instances.c.id)
         self._insert_series = database.insert(series).on_conflict_do_nothing().returning(series.c.id)
         self._insert_hold = database.insert(series_holds).on_conflict_do_nothing()
 
@@ -66,21 +63,19 @@ class Admissions:
             One of them cannot be written; none is on record.
         """
         with self._database.write() as connection:
-            new = self._insert_new(connection, offers)
-            opened = self._open_series(connection, [offers[n] for n in sorted(new)])
+            are_new = [self._insert_new(connection, offer) for offer in offers]
+            opened = self._open_series(connection, list(compress(offers, are_new)))
             placed = [
-                _Placed(Admission.ADMITTED, opened[offer.instance.series]) if n in new else _compare(connection, offer)
-                for n, offer in enumerate(offers)
+                _Placed(Admission.ADMITTED, opened[offer.instance.series]) if is_new else _compare(connection, offer)
+                for offer, is_new in zip(offers, are_new, strict=True)
             ]
             self._hold(connection, offers, placed)
         return [each.admission for each in placed]
 
-    def _insert_new(self, connection: Connection, offers: Sequence[Offer]) -> set[int]:
-        """Insert the instances that are not on record; return their positions among the offers."""
-        rows = [{**instance_values(o.instance), "received_at": o.instance.received_at or o.now} for o in offers]
-        inserted = {(row.sop_instance_uid, row.sha256) for row in connection.execute(self._insert, rows)}
-        positions = {(o.instance.sop_instance_uid, o.instance.sha256): n for n, o in reversed(list(enumerate(offers)))}
-        return {positions[identity] for identity in inserted}  # of two that are equal, the first
+    def _insert_new(self, connection: Connection, offer: Offer) -> bool:
+        """Insert the instance unless its SOP Instance UID is on record; return whether it was not."""
+        row = {**instance_values(offer.instance), "received_at": offer.instance.received_at or offer.now}
+        return connection.execute(self._insert, row).scalar_one_or_none() is not None
 
     def _open_series(self, connection: Connection, new: Sequence[Offer]) -> dict[SeriesKey, int]:
         """Count the new instances into their series and return the ids of those; each is locked until the commit."""

@@ -54,11 +54,10 @@ class Together(Generic[Offer, Outcome]):
             group, self._waiting = self._waiting, []
         try:
             self._serve(group)
-        except BaseException as error:
-            for seat in group:  # whatever it is, nobody may wait for ever
-                seat.fail(error)
-            raise
         finally:
+            for seat in group:  # whatever happened, nobody may wait for ever
+                if not seat.is_served:
+                    seat.fail(Defect("The thread that committed for others did not come to the end."))
             with self._lock:
                 following = self._waiting[:1]
                 self._is_led = bool(following)
@@ -89,7 +88,7 @@ class _Seat(Generic[Offer, Outcome]):
         self.offer = offer
         self.called = threading.Event()
         self._outcomes: list[Outcome] = []
-        self._error: BaseException | None = None
+        self._error: StactError | None = None
 
     @property
     def is_served(self) -> bool:
@@ -98,7 +97,7 @@ class _Seat(Generic[Offer, Outcome]):
     def succeed(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: StactError) -> None:
         self._error = error
 
     def result(self) -> Outcome:

@@ -88,9 +88,8 @@ def test_after_an_error_that_nobody_foresaw_nobody_waits_for_ever(threads: Threa
     gate = Gate(lambda offers: offers if len(offers) == 1 else [1 / 0])
     told = put_together(gate, threads, 1, [2, 3])
     assert told[0].result(20) == 1
-    for each in told[1:]:
-        with pytest.raises(ZeroDivisionError):
-            each.result(20)
+    raised = [type(each.exception(20)) for each in told[1:]]
+    assert sorted(raised, key=str) == sorted([ZeroDivisionError, Defect], key=str)  # the leader's own, and the other's
 
 
 def test_each_of_a_group_of_instances_is_told_what_became_of_it(records: Any) -> None:
