@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,9 +19,12 @@ import sqlalchemy as sa
 
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
-from tests.integration.receiving import free_port
 
 _START_TIMEOUT_S = 240
+_STOP_AGAIN_S = 15
+_NOT_EPHEMERAL = range(20_000, 32_000)
+"""Below the ports that Linux gives to outgoing connections: while the listener is dead, one of those could be its own,
+and a sender that tries again would be connected to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,14 @@ class ReceiveRole:
 
     def stop(self) -> None:
         """Stop it in good order."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(_START_TIMEOUT_S) == 0
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"the receive role did not stop within {_START_TIMEOUT_S} s"
+            # Again and again: of a traced process, the signal may go to a thread that cannot wake the one that waits.
+            self.process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STOP_AGAIN_S)
+        assert self.process.returncode == 0
 
     @property
     def is_running(self) -> bool:
@@ -168,7 +178,7 @@ def new_site(
     more
         Further sections of the settings file.
     """
-    port, data_dir = free_port(), data_dir or folder / "data"
+    port, data_dir = _port_to_come_back_to(), data_dir or folder / "data"
     url = database_url or f"sqlite:///{folder / 'records.sqlite3'}"
     toml = (
         f'[receive]\nport = {port}\ncalling_ae_titles = ["MODALITY"]\n{limits}\n'
@@ -177,6 +187,15 @@ def new_site(
     settings_file = make_installation(folder, toml)
     inbox = load(settings_file).data_dir / "inbox"
     return Site(settings_file=settings_file, port=port, inbox=inbox, database_url=url, log=folder / "log")
+
+
+def _port_to_come_back_to() -> int:
+    """Return a port that is free now, and that nobody is given while the listener is started again."""
+    while True:
+        port = random.choice(_NOT_EPHEMERAL)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def lost(site: Site, acknowledged: dict[str, str]) -> set[str]:

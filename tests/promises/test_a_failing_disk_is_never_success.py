@@ -15,16 +15,18 @@ INSTANCES = 4
 FEWEST_INSTANCES = 12
 
 FAULTS = {
-    "a file or folder cannot be flushed": "fsync:error=EIO:when=4+4",
+    "a file cannot be flushed": "fsync,fdatasync:error=EIO:when=5+6",
+    "a folder cannot be flushed": "fsync,fdatasync:error=EIO:when=7+7",
+    "the database cannot be flushed": "fsync,fdatasync:error=EIO:when=4+8",
     "the volume is full": "write:error=ENOSPC:when=3+5",
     "the quota is used up": "write:error=EDQUOT:when=4+7",
-    "the volume became read-only": "rename:error=EROFS:when=2+2",
+    "the volume became read-only": "rename,renameat,renameat2:error=EROFS:when=2+2",
     "the volume of the database is full": "pwrite64:error=ENOSPC:when=30+47",
-    "the database cannot be flushed": "fdatasync:error=EIO:when=6+7",
 }
 """Which call fails, how, and which of them: the first, and every so many after it.
 
-The steps are chosen so that each of the calls that an instance needs fails in its turn, and others succeed between.
+An instance needs four flushes: of its file, of the folder above a new folder, of the folder, and of the database. The
+steps are chosen so that others succeed between those that fail.
 """
 
 

@@ -114,7 +114,7 @@ def test_no_canary_is_found_in_what_the_service_writes(tmp_path: Path) -> None:
             stored = send_all(service, cine)
             _sha256, path = site.recorded()[f"{cine.SOPInstanceUID[:50]}.4"]
             path.unlink()  # the worker falls over it
-            wait_until(lambda: is_settled(site, stored), timeout_s=600, what="everything is settled")
+            wait_until(lambda: is_settled(service, site, stored), timeout_s=600, what="everything is settled")
             pages = [fetched(web_port, page) for page in PAGES]
             service.stop()
     assert canaries_in(path.read_bytes() for path in site.files("objects")) == sorted(TOKENS), "they were not sent"
@@ -128,8 +128,9 @@ def test_no_canary_is_found_in_what_the_service_writes(tmp_path: Path) -> None:
     assert canaries_in(detail.encode() for (detail,) in site.ask("SELECT detail FROM events")) == []
 
 
-def is_settled(site: Site, jobs: int) -> bool:
+def is_settled(service: ReceiveRole, site: Site, jobs: int) -> bool:
     """Whether every job came to an end, and every destination refused something."""
+    assert service.is_running, "the service gave up; see its log"
     states = [state for (state,) in site.ask("SELECT state FROM jobs")]
     refused = "SELECT DISTINCT destination FROM deliveries WHERE attempts > 0"
     return len(states) == jobs and set(states) <= set(SETTLED) and len(site.ask(refused)) == 2
