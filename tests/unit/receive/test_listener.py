@@ -1,7 +1,6 @@
 """The listener against peers that behave, and against peers that do not."""
 
 import contextlib
-import random
 import socket
 import struct
 import threading
@@ -286,19 +285,3 @@ def test_no_patient_reaches_the_log(listen: Any, associate: Any, capsys: pytest.
     written = "".join(capsys.readouterr())
     assert "instance_received" in written
     assert "CANARY" not in written
-
-
-def test_mutated_conversations_harm_nobody(listen: Any, connect: Any) -> None:
-    listener = listen()
-    chance = random.Random(20260301)
-    conversation = words.association_request() + words.p_data(1, words.echo_request(), command=True)
-    conversation += words.p_data(3, words.store_request(UID), command=True) + words.p_data(3, bytes(200))
-    for _ in range(300):
-        said = bytearray(conversation)
-        for _ in range(chance.randint(1, 8)):
-            said[chance.randrange(len(said))] = chance.randrange(256)
-        peer = connect(listener)
-        peer.say(bytes(said[: chance.randrange(1, len(said))]))
-        peer.close()
-    assert within(5, lambda: associations() == 0)
-    assert echoes(listener, connect)
