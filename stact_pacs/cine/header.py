@@ -8,7 +8,17 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.cine.reading import integer_of, number_of, number_of_frames_of, read_header, text_of, value_of
+from stact_pacs.cine.reading import (
+    Opening,
+    integer_of,
+    number_of,
+    number_of_frames_of,
+    quietly,
+    read_header,
+    read_opening,
+    text_of,
+    value_of,
+)
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
 from stact_pacs.domain import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
@@ -23,9 +33,27 @@ _MAX_REGIONS = 64
 
 
 def read_instance(
-    path: Path, *, calling_ae: str = "", received_at: datetime | None = None, sha256: str | None = None
+    path: Path,
+    *,
+    calling_ae: str = "",
+    received_at: datetime | None = None,
+    sha256: str | None = None,
+    opening: Opening | None = None,
 ) -> Instance:
     """Read the header facts of a DICOM file; its digest is computed unless it is given.
+
+    Parameters
+    ----------
+    path
+        The file.
+    calling_ae
+        Who sent it.
+    received_at
+        When.
+    sha256
+        Its digest, if that is known.
+    opening
+        How its data set begins, if that is still at hand; mostly it spares us the file. It changes no fact.
 
     Raises
     ------
@@ -33,37 +61,39 @@ def read_instance(
         `not_dicom`: it cannot be read as DICOM, or lacks one of the UIDs that make it an instance.
         `not_decodable`: it is deflated.
     """
-    header = read_header(path)
+    header = (read_opening(opening) if opening else None) or read_header(path)
     dataset = header.dataset
-    return Instance(
-        series=SeriesKey(
-            study_instance_uid=_uid(dataset, "StudyInstanceUID"),
-            series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
-        ),
-        sop_class_uid=_uid(dataset, "SOPClassUID"),
-        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
-        transfer_syntax_uid=_checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
-        sha256=sha256 or _digest(path),
-        size_bytes=path.stat().st_size,
-        path=path,
-        modality=safe_text(text_of(dataset, "Modality")),
-        number_of_frames=number_of_frames_of(dataset),
-        rows=integer_of(dataset, "Rows", 0, low=0, high=65535),
-        columns=integer_of(dataset, "Columns", 0, low=0, high=65535),
-        samples_per_pixel=integer_of(dataset, "SamplesPerPixel", 0, low=0, high=65535),
-        photometric_interpretation=safe_text(text_of(dataset, "PhotometricInterpretation")),
-        instance_number=integer_of(dataset, "InstanceNumber", 0),
-        number_of_series_related_instances=integer_of(dataset, "NumberOfSeriesRelatedInstances", 0, low=0),
-        body_part_examined=safe_text(text_of(dataset, "BodyPartExamined")),
-        study_description=safe_text(text_of(dataset, "StudyDescription")),
-        series_description=safe_text(text_of(dataset, "SeriesDescription")),
-        station_name=safe_text(text_of(dataset, "StationName")),
-        manufacturer=safe_text(text_of(dataset, "Manufacturer")),
-        has_pixel_data=header.pixel_data_length > 0,
-        colour_flow_region=shows_doppler(ultrasound_regions(dataset)),
-        calling_ae=calling_ae,
-        received_at=received_at,
-    )
+    sha256 = sha256 or _digest(path)
+    with quietly():  # once for all of them
+        return Instance(
+            series=SeriesKey(
+                study_instance_uid=_uid(dataset, "StudyInstanceUID"),
+                series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
+            ),
+            sop_class_uid=_uid(dataset, "SOPClassUID"),
+            sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
+            transfer_syntax_uid=_checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
+            sha256=sha256,
+            size_bytes=path.stat().st_size,
+            path=path,
+            modality=safe_text(text_of(dataset, "Modality")),
+            number_of_frames=number_of_frames_of(dataset),
+            rows=integer_of(dataset, "Rows", 0, low=0, high=65535),
+            columns=integer_of(dataset, "Columns", 0, low=0, high=65535),
+            samples_per_pixel=integer_of(dataset, "SamplesPerPixel", 0, low=0, high=65535),
+            photometric_interpretation=safe_text(text_of(dataset, "PhotometricInterpretation")),
+            instance_number=integer_of(dataset, "InstanceNumber", 0),
+            number_of_series_related_instances=integer_of(dataset, "NumberOfSeriesRelatedInstances", 0, low=0),
+            body_part_examined=safe_text(text_of(dataset, "BodyPartExamined")),
+            study_description=safe_text(text_of(dataset, "StudyDescription")),
+            series_description=safe_text(text_of(dataset, "SeriesDescription")),
+            station_name=safe_text(text_of(dataset, "StationName")),
+            manufacturer=safe_text(text_of(dataset, "Manufacturer")),
+            has_pixel_data=header.pixel_data_length > 0,
+            colour_flow_region=shows_doppler(ultrasound_regions(dataset)),
+            calling_ae=calling_ae,
+            received_at=received_at,
+        )
 
 
 def safe_text(value: str, max_characters: int = _MAX_TEXT_CHARACTERS) -> str:

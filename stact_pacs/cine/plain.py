@@ -59,14 +59,15 @@ class _Sent(NamedTuple):
 
 def _as_sent(dataset: Dataset, keyword: str) -> _Sent | None:
     """Return an element; None when there is none, it was too long to be read, or pydicom has it in hand already."""
-    element: object = dataset.get_item(_tag(keyword), keep_deferred=True)
+    element: object = dataset.get_item(tag_of(keyword), keep_deferred=True)
     if not isinstance(element, RawDataElement) or element.value is None:
         return None
     return _Sent(element.VR or dictionary_VR(element.tag), element.value, element.is_little_endian)
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
+def tag_of(keyword: str) -> BaseTag:
+    """Return the tag of an element of the dictionary; pydicom looks it up by name every time."""
     tag = tag_for_keyword(keyword)
     assert tag is not None, f"{keyword} is in the dictionary"
     return BaseTag(tag)

@@ -10,19 +10,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
+from io import BufferedReader, BytesIO, FileIO
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from stact_pacs.cine.plain import plain_numbers, plain_text
+from stact_pacs.cine.plain import plain_numbers, plain_text, tag_of
 from stact_pacs.errors import Reason, Refused
 
 PIXEL_DATA = 0x7FE00010
@@ -42,7 +42,12 @@ _READ_ERRORS = (
     LookupError, ArithmeticError, NotImplementedError, RecursionError, AssertionError, MemoryError,
 )  # fmt: skip
 
+OPENING_BYTES = _DEFER_BYTES
+"""How much of a data set an `Opening` holds. No more than the longest value that is read, so that a skipped value
+never ends inside it."""
+
 _WARNINGS_LOCK = threading.RLock()
+_quiet = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,15 +64,33 @@ class Header:
     """Length as sent: 0xFFFFFFFF when encapsulated, 0 when absent."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The first bytes of a data set that was received just now, and of whose file we wrote everything before it."""
+
+    data_set: bytes
+    """At most `OPENING_BYTES`."""
+    offset: int
+    """Where the data set begins in the file."""
+    transfer_syntax_uid: str
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """Keep pydicom's warnings from standard error: they quote values of the header, and so could quote a patient.
 
-    Python's warning filters are global, so the block is locked; keep it short.
+    Python's warning filters are global, so the block is locked; keep it short. A block inside another costs nothing.
     """
+    if getattr(_quiet, "is_held", False):
+        yield
+        return
     with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        _quiet.is_held = True
+        try:
+            yield
+        finally:
+            _quiet.is_held = False
 
 
 def read_header(path: Path) -> Header:
@@ -88,6 +111,29 @@ def read_header(path: Path) -> Header:
             f"The file cannot be read as a DICOM file ({getattr(error, 'strerror', None) or type(error).__name__}).",
             remedy="Export the image again as a DICOM file (PS3.10) with its file meta information.",
         ) from error
+
+
+def read_opening(opening: Opening) -> Header | None:
+    """Read the header as `read_header` reads it from the file, without going to the file.
+
+    None: the header does not end inside the opening, or something in it is wrong, so the file has to tell.
+    """
+    syntax = opening.transfer_syntax_uid
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return None
+    stop = _PixelDataStop(file := BytesIO(opening.data_set))
+    try:
+        with quietly():
+            dataset = read_dataset(
+                file,
+                is_implicit_VR=syntax == ImplicitVRLittleEndian,
+                is_little_endian=syntax != ExplicitVRBigEndian,
+                stop_when=stop,
+                defer_size=_DEFER_BYTES,
+            )
+    except _READ_ERRORS:
+        return None
+    return stop.header(dataset, syntax, begins_at=opening.offset) if stop.is_reached else None
 
 
 def _refuse_deflated(path: Path) -> None:
@@ -119,16 +165,38 @@ class _Bounded(BufferedReader):
 
 
 def _parse(file: _Bounded) -> Header:
-    found: dict[str, Any] = {"pixel_data_vr": None, "pixel_data_offset": 0, "pixel_data_length": 0}
+    stop = _PixelDataStop(file)
+    dataset = read_partial(file, stop_when=stop, defer_size=_DEFER_BYTES)
+    return stop.header(dataset, str(dataset.file_meta.get("TransferSyntaxUID", "")), begins_at=0)
 
-    def at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
+
+class _PixelDataStop:
+    """Ends pydicom's reading at the pixel data, or where it would be, and remembers where that was."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._vr: str | None = None
+        self._offset = 0
+        self._length = 0
+        self.is_reached = False
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag < PIXEL_DATA:
+            return False
+        self.is_reached = True
         if tag == PIXEL_DATA:
-            found.update(pixel_data_vr=vr, pixel_data_offset=file.tell(), pixel_data_length=length)
-        return int(tag) >= PIXEL_DATA
+            self._vr, self._offset, self._length = vr, self._file.tell(), length
+        return True
 
-    dataset = read_partial(file, stop_when=at_pixel_data, defer_size=_DEFER_BYTES)
-    syntax = dataset.file_meta.get("TransferSyntaxUID", "")
-    return Header(dataset=dataset, transfer_syntax_uid=str(syntax), **found)
+    def header(self, dataset: Dataset, transfer_syntax_uid: str, *, begins_at: int) -> Header:
+        """Return the header whose first byte has this offset in its file."""
+        return Header(
+            dataset=dataset,
+            transfer_syntax_uid=transfer_syntax_uid,
+            pixel_data_vr=self._vr,
+            pixel_data_offset=self._offset and begins_at + self._offset,
+            pixel_data_length=self._length,
+        )
 
 
 # -- one element, or its default -----------------------------------------------------------------------
@@ -136,6 +204,8 @@ def _parse(file: _Bounded) -> Header:
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
     """Return the value of the element, or None when it is absent, empty, not understandable or far too long."""
+    if tag_of(keyword) not in dataset:
+        return None
     try:
         with quietly():
             sent: object = dataset.get_item(keyword, keep_deferred=True)
@@ -197,7 +267,7 @@ def integer_of(dataset: Dataset, keyword: str, default: int, *, low: int = -(2**
 
 def number_of_frames_of(dataset: Dataset) -> int:
     """Return Number of Frames (0028,0008): 1 when absent or empty, 0 when it is no count (and refused later)."""
-    if "NumberOfFrames" not in dataset:
+    if tag_of("NumberOfFrames") not in dataset:
         return 1
     try:
         with quietly():

@@ -204,8 +204,11 @@ class Association:
         for pdv in presentation_data_values(pdu.body):
             response = exchange.take(pdv)
             if response:
-                self._send(response)
-                self._wire.acknowledge_at_once()
+                try:
+                    self._send(response)
+                    self._wire.acknowledge_at_once()
+                finally:
+                    exchange.tell()
 
     def _end(self, ending: AssociationError, *, tell: Callable[..., object]) -> None:
         """Tell the log how it ended, and the peer, if it can hear."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from stact_pacs.log import get_logger
 from stact_pacs.receive import dimse, services
@@ -87,6 +88,7 @@ class Exchange:
         self._commitments = commitments
         self._max_message_bytes = max_message_bytes
         self._message: _Message | None = None
+        self._untold: Callable[[], None] | None = None
         self.stored = 0
         """How many instances were acknowledged."""
 
@@ -137,6 +139,12 @@ class Exchange:
         message.served.service.write(pdv.fragment)
         return self._answer(message, message.served) if pdv.is_last else b""
 
+    def tell(self) -> None:
+        """Tell the log what became of the last instance; called when its response is out, so that nobody waits for it."""
+        tell, self._untold = self._untold, None
+        if tell is not None:
+            tell()
+
     def abandon(self) -> None:
         """Drop the message under way, if there is one: the rest of it will not come."""
         message, self._message = self._message, None
@@ -174,18 +182,20 @@ class Exchange:
         if served.command.command_field == CommandField.C_CANCEL_RQ:
             return b""  # has no response of its own (PS3.7 9.3.2.3)
         if served.command.command_field == CommandField.C_STORE_RQ:
-            self._record(message, served.command, status)
+            self.stored += status.is_success
+            duration_ms = round((self._clock() - message.began_at) * 1000)
+            self._untold = partial(_tell, served.command, status, message.received_bytes, duration_ms)
         response = dimse.encode_response(served.command, status)
         return dimse.as_pdus(response, message.context_id, self._agreement.peer_max_pdu_bytes)
 
-    def _record(self, message: _Message, command: Command, status: Status) -> None:
-        self.stored += status.is_success
-        tell = log.info if status.is_success else log.warning
-        tell(
-            "instance received" if status.is_success else f"instance refused: {status.meaning}",
-            action="instance_received" if status.is_success else "instance_refused",
-            sop_instance_uid=command.affected_sop_instance_uid,
-            status=str(status),
-            bytes=message.received_bytes,
-            duration_ms=round((self._clock() - message.began_at) * 1000),
-        )
+
+def _tell(command: Command, status: Status, received_bytes: int, duration_ms: int) -> None:
+    tell = log.info if status.is_success else log.warning
+    tell(
+        "instance received" if status.is_success else f"instance refused: {status.meaning}",
+        action="instance_received" if status.is_success else "instance_refused",
+        sop_instance_uid=command.affected_sop_instance_uid,
+        status=str(status),
+        bytes=received_bytes,
+        duration_ms=duration_ms,
+    )

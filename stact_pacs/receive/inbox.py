@@ -4,9 +4,7 @@ The order is the promise: write and hash, flush the file, read its header, move 
 commit the row. A power cut between any two of these lines loses nothing that was acknowledged.
 """
 
-import contextlib
 import errno
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,11 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from stact_pacs.cine.header import read_instance
+from stact_pacs.cine.reading import OPENING_BYTES, Opening
 from stact_pacs.domain import Admission, Instance
 from stact_pacs.errors import NoSpace, Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive.folders import Folders
 from stact_pacs.receive.part10 import file_head
+from stact_pacs.receive.part_file import PartFile
 from stact_pacs.receive.ports import InstanceStore
 
 log = get_logger()
@@ -27,12 +27,7 @@ log = get_logger()
 _BYTES_PER_MB = 1_000_000
 _SPACE_CHECK_BYTES = _BYTES_PER_MB
 """After how many bytes of one instance the free space is looked at again."""
-_WRITE_BEHIND_BYTES = 2 * _BYTES_PER_MB
-"""So much of an instance at a time is given to the disk while the rest is still coming."""
-_ADVISE = getattr(os, "posix_fadvise", None)
-"""Not on every system; without it only the flush at the end takes longer."""
 _NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
-_OWNER_ONLY_FILE = 0o600
 
 
 class Receipt(StrEnum):
@@ -124,13 +119,17 @@ class Inbox:
             There is no space, or the folder cannot be written.
         """
         self.check_space()
-        incoming = Incoming(self, announced)
+        head = _head(announced)
         try:
-            incoming.write(memoryview(_head(announced)))
-        except Transient:
-            incoming.abandon()
-            raise
-        return incoming
+            part = PartFile(self.folders.new_part())
+        except OSError as error:
+            raise _as_transient(error) from error
+        try:
+            part.write(memoryview(head))
+        except OSError as error:
+            part.drop()
+            raise _as_transient(error) from error
+        return Incoming(self, announced, part, head_bytes=len(head))
 
     def admit(self, instance: Instance, association_id: str | None = None) -> Receipt:
         """Put a file that lies in its place on record; the second half of receiving, and of `reconcile`.
@@ -177,23 +176,16 @@ class Inbox:
 class Incoming:
     """One instance on its way in: written, then either committed or abandoned."""
 
-    def __init__(self, inbox: Inbox, announced: Announced) -> None:
+    def __init__(self, inbox: Inbox, announced: Announced, part: PartFile, *, head_bytes: int) -> None:
         self._inbox = inbox
         self._announced = announced
-        self._digest = hashlib.sha256()
+        self._part = part
+        self._head_bytes = head_bytes
+        self._opening = bytearray()
         self._unchecked_bytes = 0
-        self._written_bytes = 0
-        self._begun_bytes = 0
-        """Up to here the disk has begun to write."""
-        self._part = inbox.folders.new_part()
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._fileno = os.open(self._part, flags, _OWNER_ONLY_FILE)
-        except OSError as error:
-            raise _as_transient(error) from error
 
     def write(self, fragment: memoryview) -> None:
-        """Add a fragment to the file.
+        """Add a fragment of the data set to the file.
 
         Raises
         ------
@@ -204,12 +196,12 @@ class Incoming:
         if self._unchecked_bytes >= _SPACE_CHECK_BYTES:
             self._unchecked_bytes = 0
             self._inbox.check_space()
+        if len(self._opening) < OPENING_BYTES:
+            self._opening += fragment[: OPENING_BYTES - len(self._opening)]
         try:
-            self._write_all(fragment)
-            self._write_behind()
+            self._part.write(fragment)
         except OSError as error:
             raise _as_transient(error) from error
-        self._digest.update(fragment)
 
     def commit(self) -> Receipt:
         """Make the instance durable and put it on record.
@@ -220,67 +212,49 @@ class Incoming:
             Something failed that may work later; the instance is not acknowledged.
         """
         try:
-            os.fsync(self._fileno)
-            self._close()
-            return self._file_away()
+            self._part.begin_flush()
+            instance = self._read_header()  # while the disk works
+            self._part.flush()
+            return self._file_away(instance)
         except OSError as error:
-            # A failed flush is final: the kernel may have dropped the pages, so it is never asked again for this file.
             raise _as_transient(error) from error
         finally:
             self.abandon()
 
     def abandon(self) -> None:
         """Drop whatever is not in its place yet; harmless at any time, also twice."""
-        with contextlib.suppress(OSError):  # a part that cannot be removed now is removed by `reconcile`
-            self._close()
-            self._part.unlink(missing_ok=True)
-
-    def _file_away(self) -> Receipt:
-        instance = self._read_header()
-        if instance is None:
-            return Receipt.UNREADABLE
-        if not self._is_as_announced(instance):
-            return Receipt.MISMATCH
-        path = self._inbox.folders.move_to_object(self._part, instance.sha256)
-        return self._inbox.admit(replace(instance, path=path), self._announced.association_id)
+        self._part.drop()
 
     def _read_header(self) -> Instance | None:
         try:
             return read_instance(
-                self._part,
+                self._part.path,
                 calling_ae=self._announced.calling_ae,
                 received_at=self._inbox.now(),
-                sha256=self._digest.hexdigest(),
+                sha256=self._part.sha256(),
+                opening=Opening(
+                    data_set=bytes(self._opening),
+                    offset=self._head_bytes,
+                    transfer_syntax_uid=self._announced.transfer_syntax_uid,
+                ),
             )
         except Refused as refused:
             log.warning("an instance is not readable", action="instance_unreadable", error=refused.text)
             return None
+
+    def _file_away(self, instance: Instance | None) -> Receipt:
+        if instance is None:
+            return Receipt.UNREADABLE
+        if not self._is_as_announced(instance):
+            return Receipt.MISMATCH
+        path = self._inbox.folders.move_to_object(self._part.path, instance.sha256)
+        return self._inbox.admit(replace(instance, path=path), self._announced.association_id)
 
     def _is_as_announced(self, instance: Instance) -> bool:
         return (instance.sop_class_uid, instance.sop_instance_uid) == (
             self._announced.sop_class_uid,
             self._announced.sop_instance_uid,
         )
-
-    def _write_all(self, fragment: memoryview) -> None:
-        self._written_bytes += len(fragment)
-        while fragment:
-            fragment = fragment[os.write(self._fileno, fragment) :]
-
-    def _write_behind(self) -> None:
-        """Let the disk begin with what has come, or the flush at the end would wait for all of it.
-
-        The advice makes Linux write dirty pages, and drops only clean ones.
-        """
-        count = self._written_bytes - self._begun_bytes
-        if count >= _WRITE_BEHIND_BYTES and _ADVISE is not None:
-            _ADVISE(self._fileno, self._begun_bytes, count, os.POSIX_FADV_DONTNEED)
-            self._begun_bytes = self._written_bytes
-
-    def _close(self) -> None:
-        if self._fileno >= 0:
-            fileno, self._fileno = self._fileno, -1
-            os.close(fileno)
 
 
 def _head(announced: Announced) -> bytes:

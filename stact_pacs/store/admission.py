@@ -10,23 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import Admission, Instance, SeriesKey, SeriesState
+from stact_pacs.domain import Admission, SeriesKey, SeriesState
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history
 from stact_pacs.store.database import Database
+from stact_pacs.store.express import Express, Offer
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import instances, series, series_holds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """An instance, offered to the records."""
-
-    instance: Instance
-    now: datetime
-    association_id: str | None
-    """Which association brought it, and holds its series from now on; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +36,7 @@ class Admissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._express = Express(database)
         self._insert = database.insert(instances).on_conflict_do_nothing().returning(instances.c.id)
         self._insert_series = database.insert(series).on_conflict_do_nothing().returning(series.c.id)
         self._insert_hold = database.insert(series_holds).on_conflict_do_nothing()
@@ -62,6 +54,8 @@ class Admissions:
         Defect
             One of them cannot be written; none is on record.
         """
+        if self._express.write(offers):
+            return [Admission.ADMITTED] * len(offers)
         with self._database.write() as connection:
             are_new = [self._insert_new(connection, offer) for offer in offers]
             opened = self._open_series(connection, list(compress(offers, are_new)))

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from stact_pacs.errors import DatabaseUnavailable, Defect, Misconfigured, SchemaMismatch, StactError
+from stact_pacs.store.driver import KeptConnection, Prepared
 from stact_pacs.store.sqlite_library import WAL_SAFE_SINCE, sqlite3
 
 WAIT_S = 10
@@ -47,6 +48,7 @@ class Database:
         # Several statements of one reader must see one moment; SQLite gives that to every transaction.
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self._engine.execution_options(**options)
+        self._kept: list[KeptConnection] = []
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -85,6 +87,29 @@ class Database:
         """Return an INSERT of the dialect in use, for its ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
+    def prepare(self, statement: sa.Executable) -> Prepared:
+        """Compose a statement for `write_by_driver`; every value of it is a `bindparam` with its type."""
+        return Prepared(statement, self._engine.dialect)
+
+    def keep_connection(self) -> KeptConnection:
+        """Return a connection for `write_by_driver`; it is opened when it is needed, and closed by `close`."""
+        kept = KeptConnection(self._engine)
+        self._kept.append(kept)
+        return kept
+
+    @contextmanager
+    def write_by_driver(self, kept: KeptConnection) -> Iterator[Any]:
+        """Open a transaction that writes, as `write`, and lend the driver's own connection for it; raises as `write`."""
+        driver = self._engine.dialect.loaded_dbapi
+        try:
+            with kept.write() as connection:
+                yield connection
+        except exc.SQLAlchemyError as error:  # of the pool
+            raise _ours(error, self.name) from error
+        except driver.Error as error:
+            told = exc.DBAPIError.instance(None, None, error, driver.Error, hide_parameters=True)
+            raise _ours(told, self.name) from error
+
     @contextmanager
     def sqlite_connection(self) -> Iterator[sqlite3.Connection]:
         """Lend the bare connection to a SQLite file, outside any transaction, for the online backup."""
@@ -110,6 +135,8 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
+        for kept in self._kept:
+            kept.close()
         self._engine.dispose()
 
     @contextmanager

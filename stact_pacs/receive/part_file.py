@@ -1,0 +1,82 @@
+"""The file of an instance that is on its way in: written, hashed, and given to the disk bit by bit."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from stact_pacs.receive.digest import FileDigest
+
+_BYTES_PER_MB = 1_000_000
+_WRITE_BEHIND_BYTES = 2 * _BYTES_PER_MB
+"""So much of an instance at a time is given to the disk while the rest is still coming."""
+_ADVISE = getattr(os, "posix_fadvise", None)
+"""Not on every system; without it only the flush at the end takes longer."""
+_OWNER_ONLY_FILE = 0o600
+
+
+class PartFile:
+    """A new file under a name that nothing has.
+
+    Parameters
+    ----------
+    path
+        Where it is made.
+
+    Raises
+    ------
+    OSError
+        From each method but `drop`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Readable too: the digest may be computed from the file.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fileno = os.open(path, flags, _OWNER_ONLY_FILE)
+        self._digest = FileDigest(self._fileno)
+        self._written_bytes = 0
+        self._begun_bytes = 0
+        """Up to here the disk has begun to write."""
+
+    def write(self, fragment: memoryview) -> None:
+        """Add a fragment."""
+        rest = fragment
+        while rest:
+            rest = rest[os.write(self._fileno, rest) :]
+        self._written_bytes += len(fragment)
+        self._digest.add(fragment)
+        if self._written_bytes - self._begun_bytes >= _WRITE_BEHIND_BYTES:
+            self.begin_flush()
+
+    def begin_flush(self) -> None:
+        """Let the disk begin with what has come, or `flush` would wait for all of it.
+
+        The advice makes Linux write dirty pages, and drops only clean ones.
+        """
+        if _ADVISE is not None:
+            _ADVISE(self._fileno, self._begun_bytes, self._written_bytes - self._begun_bytes, os.POSIX_FADV_DONTNEED)
+            self._begun_bytes = self._written_bytes
+
+    def sha256(self) -> str:
+        """Return the digest of what has been written; 64 hex digits."""
+        return self._digest.hexdigest()
+
+    def flush(self) -> None:
+        """Wait until the disk has all of it, and close it.
+
+        A failed flush is final: the kernel may have dropped the pages, so it is never asked again for this file.
+        """
+        os.fsync(self._fileno)
+        self._close()
+
+    def drop(self) -> None:
+        """Close and remove it, if it still is where it was made; harmless at any time, also twice."""
+        with contextlib.suppress(OSError):  # a part that cannot be removed now is removed by `reconcile`
+            self._close()
+            self.path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._fileno >= 0:
+            self._digest.end()
+            fileno, self._fileno = self._fileno, -1
+            os.close(fileno)

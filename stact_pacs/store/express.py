@@ -1,0 +1,106 @@
+"""The ordinary case of receiving, without SQLAlchemy's share: a new instance of an open series that is held already.
+
+`Admissions` knows every case; this one knows when it is not one of its own, and then writes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from stact_pacs.domain import Instance, SeriesState
+from stact_pacs.errors import DatabaseUnavailable
+from stact_pacs.store.database import Database
+from stact_pacs.store.driver import Prepared
+from stact_pacs.store.rows import instance_values
+from stact_pacs.store.schema import instances, series, series_holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An instance, offered to the records."""
+
+    instance: Instance
+    now: datetime
+    association_id: str | None
+    """Which association brought it, and holds its series from now on; None for none."""
+
+
+class _NotOrdinary(Exception):  # noqa: N818 - no error: it ends the transaction
+    """Roll back: this is a case for `Admissions`."""
+
+
+class Express:
+    """Writes offers when all of them are ordinary; for one thread at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection = database.keep_connection()
+        columns = {column.name: sa.bindparam(column.name, type_=column.type) for column in instances.c if column.name != "id"}
+        insert = database.insert(instances).values(columns).on_conflict_do_nothing().returning(instances.c.id)
+        self._insert = database.prepare(insert)
+        self._count = database.prepare(_COUNT_INTO_HELD)
+
+    def write(self, offers: Sequence[Offer]) -> bool:
+        """Put the offers on record in one transaction and return True after its commit; False: nothing was written.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            Nothing may be assumed; offering them again is safe.
+        Defect
+            One of them cannot be written; none is on record.
+        """
+        if any(offer.association_id is None for offer in offers):
+            return False
+        try:
+            with self._database.write_by_driver(self._connection) as connection:
+                for offer in offers:
+                    self._write_one(connection, offer)
+        except _NotOrdinary:
+            return False
+        except DatabaseUnavailable:
+            if self._database.is_sqlite:
+                raise
+            return False  # its server may have been restarted since; others connect anew
+        return True
+
+    def _write_one(self, connection: Any, offer: Offer) -> None:
+        row = {**instance_values(offer.instance), "received_at": offer.instance.received_at or offer.now}
+        arrival = {
+            "study": offer.instance.series.study_instance_uid,
+            "series": offer.instance.series.series_instance_uid,
+            "association": offer.association_id,
+            "now": offer.now,
+        }
+        for statement, values in ((self._insert, row), (self._count, arrival)):
+            if not _run(connection, statement, values):
+                raise _NotOrdinary
+
+
+def _run(connection: Any, statement: Prepared, values: dict[str, Any]) -> list[Any]:
+    """Return the rows that the statement returns."""
+    rows: list[Any] = connection.execute(statement.text, statement.parameters(values)).fetchall()
+    return rows
+
+
+_IS_HELD = sa.exists().where(
+    series_holds.c.series_id == series.c.id, series_holds.c.association_id == sa.bindparam("association", type_=sa.String)
+)
+_COUNT_INTO_HELD = (
+    sa.update(series)
+    .where(
+        series.c.study_instance_uid == sa.bindparam("study", type_=sa.String),
+        series.c.series_instance_uid == sa.bindparam("series", type_=sa.String),
+        series.c.state == SeriesState.OPEN,
+        _IS_HELD,
+    )
+    .values(
+        activity=series.c.activity + 1,
+        instance_count=series.c.instance_count + 1,
+        last_instance_at=sa.bindparam("now", type_=series.c.last_instance_at.type),
+    )
+    .returning(series.c.id)
+)
