@@ -3,23 +3,16 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.cine.reading import (
-    Opening,
-    integer_of,
-    number_of,
-    number_of_frames_of,
-    quietly,
-    read_header,
-    read_opening,
-    text_of,
-    value_of,
-)
+from stact_pacs.cine.reading import DatasetElements, Header, quietly, read_header, value_of
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
+from stact_pacs.cine.regular import Opening, RegularHeader, read_regular
 from stact_pacs.domain import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
 
@@ -30,11 +23,25 @@ _MAX_TEXT_CHARACTERS = 64
 """The longest LO value (PS3.5 6.2)."""
 _MAX_REGIONS = 64
 """More items of Sequence of Ultrasound Regions are not read; real images have one to four."""
+_CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
+
+
+class Elements(Protocol):
+    """The elements of a data set or an item; what is absent or cannot be understood has the default."""
+
+    def text(self, keyword: str) -> str: ...
+
+    def number(self, keyword: str) -> float | None: ...
+
+    def integer(self, keyword: str, default: int, *, low: int = ..., high: int = ...) -> int: ...
+
+    def number_of_frames(self) -> int: ...
 
 
 def read_instance(
     path: Path,
     *,
+    kept_as: Path | None = None,
     calling_ae: str = "",
     received_at: datetime | None = None,
     sha256: str | None = None,
@@ -46,6 +53,8 @@ def read_instance(
     ----------
     path
         The file.
+    kept_as
+        Where it will lie, if not there.
     calling_ae
         Who sent it.
     received_at
@@ -53,7 +62,7 @@ def read_instance(
     sha256
         Its digest, if that is known.
     opening
-        How its data set begins, if that is still at hand; mostly it spares us the file. It changes no fact.
+        How its data set begins, if that is still at hand: mostly it spares us the file. It changes no fact.
 
     Raises
     ------
@@ -61,39 +70,59 @@ def read_instance(
         `not_dicom`: it cannot be read as DICOM, or lacks one of the UIDs that make it an instance.
         `not_decodable`: it is deflated.
     """
-    header = (read_opening(opening) if opening else None) or read_header(path)
-    dataset = header.dataset
-    sha256 = sha256 or _digest(path)
+    regular = read_regular(opening) if opening else None
+    facts = _by_pydicom(read_header(path)) if regular is None else _of_regular(regular)
+    return Instance(
+        sha256=sha256 or _digest(path),
+        size_bytes=path.stat().st_size,
+        path=kept_as or path,
+        calling_ae=calling_ae,
+        received_at=received_at,
+        **facts,
+    )
+
+
+def _by_pydicom(header: Header) -> dict[str, Any]:
     with quietly():  # once for all of them
-        return Instance(
-            series=SeriesKey(
-                study_instance_uid=_uid(dataset, "StudyInstanceUID"),
-                series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
-            ),
-            sop_class_uid=_uid(dataset, "SOPClassUID"),
-            sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
-            transfer_syntax_uid=_checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
-            sha256=sha256,
-            size_bytes=path.stat().st_size,
-            path=path,
-            modality=safe_text(text_of(dataset, "Modality")),
-            number_of_frames=number_of_frames_of(dataset),
-            rows=integer_of(dataset, "Rows", 0, low=0, high=65535),
-            columns=integer_of(dataset, "Columns", 0, low=0, high=65535),
-            samples_per_pixel=integer_of(dataset, "SamplesPerPixel", 0, low=0, high=65535),
-            photometric_interpretation=safe_text(text_of(dataset, "PhotometricInterpretation")),
-            instance_number=integer_of(dataset, "InstanceNumber", 0),
-            number_of_series_related_instances=integer_of(dataset, "NumberOfSeriesRelatedInstances", 0, low=0),
-            body_part_examined=safe_text(text_of(dataset, "BodyPartExamined")),
-            study_description=safe_text(text_of(dataset, "StudyDescription")),
-            series_description=safe_text(text_of(dataset, "SeriesDescription")),
-            station_name=safe_text(text_of(dataset, "StationName")),
-            manufacturer=safe_text(text_of(dataset, "Manufacturer")),
-            has_pixel_data=header.pixel_data_length > 0,
-            colour_flow_region=shows_doppler(ultrasound_regions(dataset)),
-            calling_ae=calling_ae,
-            received_at=received_at,
-        )
+        return {
+            **_facts(DatasetElements(header.dataset), ultrasound_regions(header.dataset)),
+            "transfer_syntax_uid": _checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
+            "has_pixel_data": header.pixel_data_length > 0,
+        }
+
+
+def _of_regular(header: RegularHeader) -> dict[str, Any]:
+    return {
+        **_facts(header.elements, _regions(header.regions)),
+        "transfer_syntax_uid": _checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
+        "has_pixel_data": header.pixel_data_length > 0,
+    }
+
+
+def _facts(elements: Elements, regions: tuple[UltrasoundRegion, ...]) -> dict[str, Any]:
+    """Return attributes of `Instance`."""
+    return {
+        "series": SeriesKey(
+            study_instance_uid=_uid(elements, "StudyInstanceUID"),
+            series_instance_uid=_uid(elements, "SeriesInstanceUID"),
+        ),
+        "sop_class_uid": _uid(elements, "SOPClassUID"),
+        "sop_instance_uid": _uid(elements, "SOPInstanceUID"),
+        "modality": safe_text(elements.text("Modality")),
+        "number_of_frames": elements.number_of_frames(),
+        "rows": elements.integer("Rows", 0, low=0, high=65535),
+        "columns": elements.integer("Columns", 0, low=0, high=65535),
+        "samples_per_pixel": elements.integer("SamplesPerPixel", 0, low=0, high=65535),
+        "photometric_interpretation": safe_text(elements.text("PhotometricInterpretation")),
+        "instance_number": elements.integer("InstanceNumber", 0),
+        "number_of_series_related_instances": elements.integer("NumberOfSeriesRelatedInstances", 0, low=0),
+        "body_part_examined": safe_text(elements.text("BodyPartExamined")),
+        "study_description": safe_text(elements.text("StudyDescription")),
+        "series_description": safe_text(elements.text("SeriesDescription")),
+        "station_name": safe_text(elements.text("StationName")),
+        "manufacturer": safe_text(elements.text("Manufacturer")),
+        "colour_flow_region": shows_doppler(regions),
+    }
 
 
 def safe_text(value: str, max_characters: int = _MAX_TEXT_CHARACTERS) -> str:
@@ -113,39 +142,35 @@ def ultrasound_regions(dataset: Dataset) -> tuple[UltrasoundRegion, ...]:
     items = value_of(dataset, "SequenceOfUltrasoundRegions")
     if items is None or isinstance(items, (bytes, str)) or not hasattr(items, "__iter__"):
         return ()
-    regions = (_region(item) for item in list(items)[:_MAX_REGIONS])
+    return _regions([DatasetElements(item) for item in items])
+
+
+def _regions(items: Sequence[Elements]) -> tuple[UltrasoundRegion, ...]:
+    regions = (_region(item) for item in items[:_MAX_REGIONS])
     return tuple(region for region in regions if region is not None)
 
 
-def _region(item: Dataset) -> UltrasoundRegion | None:
-    corners = [
-        integer_of(item, keyword, -1, low=0)
-        for keyword in (
-            "RegionLocationMinX0",
-            "RegionLocationMinY0",
-            "RegionLocationMaxX1",
-            "RegionLocationMaxY1",
-        )
-    ]
+def _region(item: Elements) -> UltrasoundRegion | None:
+    corners = [item.integer(keyword, -1, low=0) for keyword in _CORNERS]
     if -1 in corners:
         return None
     min_x, min_y, max_x, max_y = corners
     return UltrasoundRegion(
-        spatial_format=integer_of(item, "RegionSpatialFormat", 0),
-        data_type=integer_of(item, "RegionDataType", 0),
+        spatial_format=item.integer("RegionSpatialFormat", 0),
+        data_type=item.integer("RegionDataType", 0),
         min_x=min_x,
         min_y=min_y,
         max_x=max_x,
         max_y=max_y,
-        units_x=integer_of(item, "PhysicalUnitsXDirection", 0),
-        units_y=integer_of(item, "PhysicalUnitsYDirection", 0),
-        delta_x=number_of(item, "PhysicalDeltaX") or 0.0,
-        delta_y=number_of(item, "PhysicalDeltaY") or 0.0,
+        units_x=item.integer("PhysicalUnitsXDirection", 0),
+        units_y=item.integer("PhysicalUnitsYDirection", 0),
+        delta_x=item.number("PhysicalDeltaX") or 0.0,
+        delta_y=item.number("PhysicalDeltaY") or 0.0,
     )
 
 
-def _uid(dataset: Dataset, keyword: str) -> str:
-    return _checked_uid(text_of(dataset, keyword), keyword)
+def _uid(elements: Elements, keyword: str) -> str:
+    return _checked_uid(elements.text(keyword), keyword)
 
 
 def _checked_uid(uid: str, keyword: str) -> str:

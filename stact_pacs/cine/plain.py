@@ -32,21 +32,30 @@ _BINARY = {
 def plain_text(dataset: Dataset, keyword: str) -> str | None:
     """Return the value as text, several joined by a backslash; None: it is not plain, or absent."""
     sent = _as_sent(dataset, keyword)
-    if sent is None or sent.vr not in _TEXT or not _TEXT[sent.vr].fullmatch(sent.value):
-        return None
-    return "\\".join(part.rstrip("\0 ") for part in sent.value.decode("ascii").split("\\"))
+    return None if sent is None else text_from(sent.vr, sent.value)
 
 
 def plain_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
     """Return all values; None: they are not plain, or absent."""
     sent = _as_sent(dataset, keyword)
-    if sent is None:
+    return None if sent is None else numbers_from(sent.vr, sent.value, is_little_endian=sent.is_little_endian)
+
+
+def text_from(vr: str, value: bytes) -> str | None:
+    """Return an encoded value as text; None: it is not plain."""
+    if vr not in _TEXT or not _TEXT[vr].fullmatch(value):
         return None
-    if sent.vr in _DECIMAL:
-        parts = sent.value.rstrip(b"\0").split(b"\\")
-        return tuple(map(float, parts)) if all(map(_DECIMAL[sent.vr].fullmatch, parts)) else None
-    kind = _BINARY.get((sent.vr, sent.is_little_endian))
-    return None if kind is None else _unpacked(kind, sent.value)
+    text = value.decode("ascii")
+    return "\\".join(part.rstrip("\0 ") for part in text.split("\\")) if "\\" in text else text.rstrip("\0 ")
+
+
+def numbers_from(vr: str, value: bytes, *, is_little_endian: bool) -> tuple[float, ...] | None:
+    """Return all numbers of an encoded value; None: it is not plain."""
+    if vr in _DECIMAL:
+        parts = value.rstrip(b"\0").split(b"\\")
+        return tuple(map(float, parts)) if all(map(_DECIMAL[vr].fullmatch, parts)) else None
+    kind = _BINARY.get((vr, is_little_endian))
+    return None if kind is None else _unpacked(kind, value)
 
 
 class _Sent(NamedTuple):

@@ -10,17 +10,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO, FileIO
+from io import BufferedReader, FileIO
 from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
+from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from stact_pacs.cine.plain import plain_numbers, plain_text, tag_of
 from stact_pacs.errors import Reason, Refused
@@ -42,10 +42,6 @@ _READ_ERRORS = (
     LookupError, ArithmeticError, NotImplementedError, RecursionError, AssertionError, MemoryError,
 )  # fmt: skip
 
-OPENING_BYTES = _DEFER_BYTES
-"""How much of a data set an `Opening` holds. No more than the longest value that is read, so that a skipped value
-never ends inside it."""
-
 _WARNINGS_LOCK = threading.RLock()
 _quiet = threading.local()
 
@@ -62,17 +58,6 @@ class Header:
     """Byte offset of the value of Pixel Data (7FE0,0010) in the file; 0 when absent."""
     pixel_data_length: int
     """Length as sent: 0xFFFFFFFF when encapsulated, 0 when absent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """The first bytes of a data set that was received just now, and of whose file we wrote everything before it."""
-
-    data_set: bytes
-    """At most `OPENING_BYTES`."""
-    offset: int
-    """Where the data set begins in the file."""
-    transfer_syntax_uid: str
 
 
 @contextmanager
@@ -113,29 +98,6 @@ def read_header(path: Path) -> Header:
         ) from error
 
 
-def read_opening(opening: Opening) -> Header | None:
-    """Read the header as `read_header` reads it from the file, without going to the file.
-
-    None: the header does not end inside the opening, or something in it is wrong, so the file has to tell.
-    """
-    syntax = opening.transfer_syntax_uid
-    if syntax == DeflatedExplicitVRLittleEndian:
-        return None
-    stop = _PixelDataStop(file := BytesIO(opening.data_set))
-    try:
-        with quietly():
-            dataset = read_dataset(
-                file,
-                is_implicit_VR=syntax == ImplicitVRLittleEndian,
-                is_little_endian=syntax != ExplicitVRBigEndian,
-                stop_when=stop,
-                defer_size=_DEFER_BYTES,
-            )
-    except _READ_ERRORS:
-        return None
-    return stop.header(dataset, syntax, begins_at=opening.offset) if stop.is_reached else None
-
-
 def _refuse_deflated(path: Path) -> None:
     if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         raise Refused(
@@ -165,38 +127,16 @@ class _Bounded(BufferedReader):
 
 
 def _parse(file: _Bounded) -> Header:
-    stop = _PixelDataStop(file)
-    dataset = read_partial(file, stop_when=stop, defer_size=_DEFER_BYTES)
-    return stop.header(dataset, str(dataset.file_meta.get("TransferSyntaxUID", "")), begins_at=0)
+    found: dict[str, Any] = {"pixel_data_vr": None, "pixel_data_offset": 0, "pixel_data_length": 0}
 
-
-class _PixelDataStop:
-    """Ends pydicom's reading at the pixel data, or where it would be, and remembers where that was."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._vr: str | None = None
-        self._offset = 0
-        self._length = 0
-        self.is_reached = False
-
-    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
-        if tag < PIXEL_DATA:
-            return False
-        self.is_reached = True
+    def at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
         if tag == PIXEL_DATA:
-            self._vr, self._offset, self._length = vr, self._file.tell(), length
-        return True
+            found.update(pixel_data_vr=vr, pixel_data_offset=file.tell(), pixel_data_length=length)
+        return int(tag) >= PIXEL_DATA
 
-    def header(self, dataset: Dataset, transfer_syntax_uid: str, *, begins_at: int) -> Header:
-        """Return the header whose first byte has this offset in its file."""
-        return Header(
-            dataset=dataset,
-            transfer_syntax_uid=transfer_syntax_uid,
-            pixel_data_vr=self._vr,
-            pixel_data_offset=self._offset and begins_at + self._offset,
-            pixel_data_length=self._length,
-        )
+    dataset = read_partial(file, stop_when=at_pixel_data, defer_size=_DEFER_BYTES)
+    syntax = dataset.file_meta.get("TransferSyntaxUID", "")
+    return Header(dataset=dataset, transfer_syntax_uid=str(syntax), **found)
 
 
 # -- one element, or its default -----------------------------------------------------------------------
@@ -259,7 +199,11 @@ def _interpreted_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 
 def integer_of(dataset: Dataset, keyword: str, default: int, *, low: int = -(2**31), high: int = 2**31 - 1) -> int:
     """Return the value as an integer in [low, high] (the range of IS by default); `default` when it is not one."""
-    number = number_of(dataset, keyword)
+    return as_integer(number_of(dataset, keyword), default, low=low, high=high)
+
+
+def as_integer(number: float | None, default: int, *, low: int, high: int) -> int:
+    """Return a number as an integer in [low, high]; `default` when it is not one."""
     if number is None or number != int(number) or not low <= number <= high:
         return default
     return int(number)
@@ -277,3 +221,22 @@ def number_of_frames_of(dataset: Dataset) -> int:
     if isinstance(sent, bytes):
         sent = sent.strip(b" \0")
     return 1 if sent in (None, "", b"") else integer_of(dataset, "NumberOfFrames", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetElements:
+    """The elements of a data set or an item, as pydicom reads them; what cannot be understood counts as absent."""
+
+    dataset: Dataset
+
+    def text(self, keyword: str) -> str:
+        return text_of(self.dataset, keyword)
+
+    def number(self, keyword: str) -> float | None:
+        return number_of(self.dataset, keyword)
+
+    def integer(self, keyword: str, default: int, *, low: int = -(2**31), high: int = 2**31 - 1) -> int:
+        return integer_of(self.dataset, keyword, default, low=low, high=high)
+
+    def number_of_frames(self) -> int:
+        return number_of_frames_of(self.dataset)

@@ -22,8 +22,8 @@ from stact_pacs.receive.endings import (
 )
 from stact_pacs.receive.exchange import Agreement, Exchange
 from stact_pacs.receive.inbox import Inbox
-from stact_pacs.receive.negotiation import Request
 from stact_pacs.receive.pdu import Pdu, PduReader, PduType, presentation_data_values
+from stact_pacs.receive.request import Request, decode_request
 from stact_pacs.receive.status import ABORT_UNEXPECTED_PDU, LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, Rejection
 from stact_pacs.receive.wire import Wire
 from stact_pacs.settings.receiving import Receive
@@ -113,7 +113,7 @@ class Association:
             raise PeerAbortedError("The peer aborted before it asked for an association.")
         if pdu.type is not PduType.A_ASSOCIATE_RQ:
             raise ViolationError(ABORT_UNEXPECTED_PDU, f"{pdu.type.name} came before an association request.")
-        return negotiation.decode_request(bytes(pdu.body))
+        return decode_request(bytes(pdu.body))
 
     def _serve(self, request: Request, caller: Caller) -> None:
         refusal = self._door.allow_list.refusal_of(caller)

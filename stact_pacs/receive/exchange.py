@@ -140,7 +140,7 @@ class Exchange:
         return self._answer(message, message.served) if pdv.is_last else b""
 
     def tell(self) -> None:
-        """Tell the log what became of the last instance; called when its response is out, so that nobody waits for it."""
+        """Tell the log what became of the last instance; to be called when its response is out: nobody waits for it."""
         tell, self._untold = self._untold, None
         if tell is not None:
             tell()

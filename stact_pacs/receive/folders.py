@@ -16,6 +16,8 @@ from pathlib import Path
 from stact_pacs.errors import Misconfigured
 
 _OWNER_ONLY_FOLDER = 0o700
+_PREFIX_DIGITS = 2
+"""Digits of the digest that name the folder of an object."""
 
 
 class Folders:
@@ -23,6 +25,8 @@ class Folders:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        # As text: joining paths took a tenth of a millisecond per instance.
+        self._incoming, self._objects = str(self.incoming), str(self.objects)
         self._prepared: set[str] = set()
         """Prefixes below objects/ that this process knows to be durable."""
 
@@ -65,11 +69,11 @@ class Folders:
 
     def new_part(self) -> Path:
         """Return a path below incoming/ that nothing has."""
-        return self.incoming / f"{uuid.uuid4().hex}.part"
+        return Path(f"{self._incoming}/{uuid.uuid4().hex}.part")
 
     def object_path(self, sha256: str) -> Path:
         """Return where the file with this digest belongs."""
-        return self.objects / sha256[:2] / f"{sha256}.dcm"
+        return Path(f"{self._objects}/{sha256[:_PREFIX_DIGITS]}/{sha256}.dcm")
 
     def stored_objects(self) -> Iterator[Path]:
         """Yield every file below objects/, in order of name; what lies behind a symbolic link is not ours."""
@@ -83,7 +87,8 @@ class Folders:
         A file that is there already has the same content, so replacing it changes nothing.
         """
         target = self.object_path(sha256)
-        self._prepare(target.parent)
+        if sha256[:_PREFIX_DIGITS] not in self._prepared:
+            self._prepare(target.parent)
         _move(part, target)
         return target
 
@@ -92,11 +97,10 @@ class Folders:
 
         Two threads may both do it; what matters is that neither goes on before the folder is flushed.
         """
-        if folder.name not in self._prepared:
-            folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
-            os.close(_open_folder(folder))
-            sync_folder(self.objects)
-            self._prepared.add(folder.name)
+        folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
+        os.close(_open_folder(folder))
+        sync_folder(self.objects)
+        self._prepared.add(folder.name)
 
     def move_to_quarantine(self, file: Path) -> Path:
         """Move a file out of the way of everything automatic, and return where it is."""

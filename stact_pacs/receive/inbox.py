@@ -7,13 +7,13 @@ commit the row. A power cut between any two of these lines loses nothing that wa
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.cine.reading import OPENING_BYTES, Opening
+from stact_pacs.cine.regular import OPENING_BYTES, Opening
 from stact_pacs.domain import Admission, Instance
 from stact_pacs.errors import NoSpace, Refused, Transient
 from stact_pacs.log import get_logger
@@ -119,17 +119,16 @@ class Inbox:
             There is no space, or the folder cannot be written.
         """
         self.check_space()
-        head = _head(announced)
         try:
             part = PartFile(self.folders.new_part())
         except OSError as error:
             raise _as_transient(error) from error
         try:
-            part.write(memoryview(head))
+            part.write(memoryview(_head(announced)))
         except OSError as error:
             part.drop()
             raise _as_transient(error) from error
-        return Incoming(self, announced, part, head_bytes=len(head))
+        return Incoming(self, announced, part)
 
     def admit(self, instance: Instance, association_id: str | None = None) -> Receipt:
         """Put a file that lies in its place on record; the second half of receiving, and of `reconcile`.
@@ -176,11 +175,10 @@ class Inbox:
 class Incoming:
     """One instance on its way in: written, then either committed or abandoned."""
 
-    def __init__(self, inbox: Inbox, announced: Announced, part: PartFile, *, head_bytes: int) -> None:
+    def __init__(self, inbox: Inbox, announced: Announced, part: PartFile) -> None:
         self._inbox = inbox
         self._announced = announced
         self._part = part
-        self._head_bytes = head_bytes
         self._opening = bytearray()
         self._unchecked_bytes = 0
 
@@ -226,15 +224,16 @@ class Incoming:
         self._part.drop()
 
     def _read_header(self) -> Instance | None:
+        sha256 = self._part.sha256()
         try:
             return read_instance(
                 self._part.path,
+                kept_as=self._inbox.folders.object_path(sha256),
                 calling_ae=self._announced.calling_ae,
                 received_at=self._inbox.now(),
-                sha256=self._part.sha256(),
+                sha256=sha256,
                 opening=Opening(
                     data_set=bytes(self._opening),
-                    offset=self._head_bytes,
                     transfer_syntax_uid=self._announced.transfer_syntax_uid,
                 ),
             )
@@ -247,8 +246,9 @@ class Incoming:
             return Receipt.UNREADABLE
         if not self._is_as_announced(instance):
             return Receipt.MISMATCH
-        path = self._inbox.folders.move_to_object(self._part.path, instance.sha256)
-        return self._inbox.admit(replace(instance, path=path), self._announced.association_id)
+        self._inbox.folders.move_to_object(self._part.path, instance.sha256)
+        self._part.keep()
+        return self._inbox.admit(instance, self._announced.association_id)
 
     def _is_as_announced(self, instance: Instance) -> bool:
         return (instance.sop_class_uid, instance.sop_instance_uid) == (

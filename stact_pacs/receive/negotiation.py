@@ -1,22 +1,10 @@
-"""Decide what an association request is answered with (PS3.8 7.1, PS3.7 Annex D); no socket in sight.
-
-pynetdicom's classes decode the request, match the presentation contexts and encode the answer.
-"""
+"""Decide what an association request is answered with (PS3.8 7.1, PS3.7 Annex D); no socket in sight."""
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from pydicom.uid import UID
-from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, A_RELEASE_RP
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-)
-from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ, A_RELEASE_RP
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time from a table
     StorageCommitmentPushModel,
     Verification,
@@ -24,40 +12,40 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
-from stact_pacs.receive.endings import ViolationError
 from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME
+from stact_pacs.receive.request import Proposal, Request
 from stact_pacs.receive.status import (
-    ABORT_INVALID_PARAMETER,
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     Abort,
     Rejection,
 )
-from stact_pacs.receive.uids import is_uid
 
-_APPLICATION_CONTEXT = UID("1.2.840.10008.3.1.1.1")
-_MAX_CONTEXTS = 128
-"""There are 128 odd numbers from 1 to 255, and each context has one of its own (PS3.8 9.3.2.2)."""
+_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+_VERSION_1 = 0b1
+_ACCEPTED = 0
+_ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
+_TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
+"""Result of a presentation context (PS3.8 Table 9-18)."""
+
+_PDU_HEADER = struct.Struct(">BxI")
+_ACCEPT_TYPE = 0x02
+_FIXED = struct.Struct(">HH16s16s32x")
+"""Protocol version, reserved, called and calling AE title, reserved (PS3.8 Table 9-17)."""
+_ITEM_HEADER = struct.Struct(">BxH")
+_CONTEXT_HEADER = struct.Struct(">BxBx")
+"""Presentation context ID and result (PS3.8 Table 9-18)."""
 _APPLICATION_CONTEXT_ITEM = 0x10
-_PRESENTATION_CONTEXT_ITEM = 0x20
-_ABSTRACT_SYNTAX_ITEM = 0x30
+_CONTEXT_RESULT_ITEM = 0x21
 _TRANSFER_SYNTAX_ITEM = 0x40
 _USER_INFORMATION_ITEM = 0x50
 _MAXIMUM_LENGTH_ITEM = 0x51
-_UID_ITEMS = (_APPLICATION_CONTEXT_ITEM, _ABSTRACT_SYNTAX_ITEM, _TRANSFER_SYNTAX_ITEM)
-_SUB_ITEMS_OFFSET = {_PRESENTATION_CONTEXT_ITEM: 4, _USER_INFORMATION_ITEM: 0}
-"""Items that hold items, and where those start in the value; a presentation context ID comes before (PS3.8 9.3.2.2)."""
-_UID_OF_NOTHING = b"0"
-"""Stands for a UID that is none, so that its context is rejected and the rest of the request lives."""
-_VARIABLE_ITEMS_OFFSET = 68
-"""Where the variable items start in the body of an A-ASSOCIATE-RQ (PS3.8 Table 9-11)."""
-_ITEM_HEADER = struct.Struct(">BxH")
-_PDU_HEADER = struct.Struct(">BxI")
-_REQUEST_TYPE = 0x01
-_VERSION_1 = 0b1
-_ACCEPTED = 0
+_IMPLEMENTATION_CLASS_UID_ITEM = 0x52
+_IMPLEMENTATION_VERSION_NAME_ITEM = 0x55
+_UINT32 = struct.Struct(">I")
 
-_LITTLE_ENDIAN = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+_IMPLICIT = "1.2.840.10008.1.2"
+_LITTLE_ENDIAN = ("1.2.840.10008.1.2.1", _IMPLICIT)
 _UNCOMPRESSED = (*_LITTLE_ENDIAN, "1.2.840.10008.1.2.2")
 _LOSSY_ALWAYS_OR_MAYBE = (
     "1.2.840.10008.1.2.4.50",
@@ -66,18 +54,6 @@ _LOSSY_ALWAYS_OR_MAYBE = (
     "1.2.840.10008.1.2.4.91",
     "1.2.840.10008.1.2.4.203",
 )
-
-_DECODER_ERRORS = (
-    AssertionError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What pynetdicom's decoders raise for a malformed request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,47 +65,28 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """An association request, decoded."""
+class Supported:
+    """What we accept in presentation contexts of one abstract syntax."""
 
-    protocol_version: int
-    """Bit field: bit 0 is version 1 (PS3.8 Table 9-11)."""
-    application_context_name: str
-    called_ae_title: str
-    calling_ae_title: str
-    max_pdu_bytes: int
-    """Longest P-DATA-TF body that the requestor accepts; 0 for no limit."""
-    contexts: tuple[PresentationContext, ...]
-    """As proposed."""
+    abstract_syntax: str
+    transfer_syntax: tuple[str, ...]
+    """In the order of our preference."""
 
 
-def decode_request(body: bytes) -> Request:
-    """Decode the body of an A-ASSOCIATE-RQ; items that we have no use for are skipped.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The answer to a proposed presentation context."""
 
-    Raises
-    ------
-    ViolationError
-        It cannot be decoded, or its presentation contexts break PS3.8 9.3.2.2.
-    """
-    try:
-        fixed, variable = body[:_VARIABLE_ITEMS_OFFSET], b"".join(_needed_items(body[_VARIABLE_ITEMS_OFFSET:]))
-        pdu = A_ASSOCIATE_RQ()
-        pdu.decode(_PDU_HEADER.pack(_REQUEST_TYPE, len(fixed) + len(variable)) + fixed + variable)
-        primitive = pdu.to_primitive()
-        request = Request(
-            protocol_version=pdu.protocol_version,
-            application_context_name=str(primitive.application_context_name or ""),
-            called_ae_title=primitive.called_ae_title.strip(),
-            calling_ae_title=primitive.calling_ae_title.strip(),
-            max_pdu_bytes=primitive.maximum_length_received or 0,
-            contexts=tuple(primitive.presentation_context_definition_list),
-        )
-    except _DECODER_ERRORS as error:
-        # The library's message may quote what was sent: the type is enough.
-        name = type(error).__name__
-        raise ViolationError(ABORT_INVALID_PARAMETER, f"The association request is malformed ({name}).") from error
-    _check_contexts(request.contexts)
-    return request
+    context_id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    """The accepted one; of a refused context it means nothing (PS3.8 9.3.3.2.1)."""
+    result: int
+    """0 accepted, 3 abstract syntax not supported, 4 transfer syntaxes not supported."""
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.result == _ACCEPTED
 
 
 def rejection_of(request: Request) -> Rejection | None:
@@ -141,58 +98,86 @@ def rejection_of(request: Request) -> Rejection | None:
     return None
 
 
-def negotiate(request: Request) -> list[PresentationContext]:
+def negotiate(request: Request) -> list[Result]:
     """Return the answer to each proposed presentation context: accepted with one transfer syntax, or a reason."""
-    results, _roles = negotiate_as_acceptor(list(request.contexts), list(supported_contexts()))
-    return results
+    return [_answer(context) for context in request.contexts]
 
 
-def refused_syntaxes(results: list[PresentationContext]) -> list[str]:
+def _answer(proposal: Proposal) -> Result:
+    supported = _supported_syntaxes().get(proposal.abstract_syntax)
+    chosen = next((syntax for syntax in supported or () if syntax in proposal.transfer_syntax), None)
+    if chosen is not None:
+        result = _ACCEPTED
+    else:
+        result = _ABSTRACT_SYNTAX_NOT_SUPPORTED if supported is None else _TRANSFER_SYNTAXES_NOT_SUPPORTED
+    return Result(
+        context_id=proposal.context_id,
+        abstract_syntax=proposal.abstract_syntax,
+        transfer_syntax=chosen or proposal.transfer_syntax[0] or _IMPLICIT,
+        result=result,
+    )
+
+
+def refused_syntaxes(results: list[Result]) -> list[str]:
     """Return the abstract syntaxes of the presentation contexts that were not accepted, each once."""
-    return sorted({str(context.abstract_syntax) for context in results if context.result != _ACCEPTED})
+    return sorted({context.abstract_syntax for context in results if not context.is_accepted})
 
 
-def accepted(results: list[PresentationContext]) -> dict[int, Context]:
+def accepted(results: list[Result]) -> dict[int, Context]:
     """Return the accepted presentation contexts by their ID."""
     return {
-        int(context.context_id or 0): Context(str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        context.context_id: Context(context.abstract_syntax, context.transfer_syntax)
         for context in results
-        if context.result == _ACCEPTED
+        if context.is_accepted
     }
 
 
 @cache
-def supported_contexts() -> tuple[PresentationContext, ...]:
+def supported_contexts() -> tuple[Supported, ...]:
     """Return what we accept: Verification, storage of what can hold an ultrasound cine, and its commitment.
 
     The order of the transfer syntaxes is our preference among those that a sender offers for one context:
     uncompressed, then lossless, then lossy, so that we never make a sender compress with loss.
     """
-    storage = sorted(SUPPORTED_TRANSFER_SYNTAXES, key=_loss_rank)
+    storage = tuple(sorted(SUPPORTED_TRANSFER_SYNTAXES, key=_loss_rank))
     return (
-        build_context(Verification, list(_UNCOMPRESSED)),
-        build_context(StorageCommitmentPushModel, list(_LITTLE_ENDIAN)),
-        *(build_context(sop_class, storage) for sop_class in SUPPORTED_SOP_CLASSES),
+        Supported(abstract_syntax=str(Verification), transfer_syntax=_UNCOMPRESSED),
+        Supported(abstract_syntax=str(StorageCommitmentPushModel), transfer_syntax=_LITTLE_ENDIAN),
+        *(Supported(abstract_syntax=str(uid), transfer_syntax=storage) for uid in SUPPORTED_SOP_CLASSES),
     )
 
 
-def encode_accept(request: Request, results: list[PresentationContext], *, max_pdu_bytes: int) -> bytes:
-    """Encode the A-ASSOCIATE-AC."""
-    primitive = A_ASSOCIATE()
-    primitive.application_context_name = _APPLICATION_CONTEXT
-    primitive.calling_ae_title = request.calling_ae_title
-    primitive.called_ae_title = request.called_ae_title
-    primitive.result = _ACCEPTED
-    primitive.result_source = 1
-    primitive.presentation_context_definition_results_list = results
-    longest = MaximumLengthNotification()
-    longest.maximum_length_received = max_pdu_bytes
-    implementation = ImplementationClassUIDNotification()
-    implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-    version = ImplementationVersionNameNotification()
-    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    primitive.user_information = [longest, implementation, version]
-    return A_ASSOCIATE_AC(primitive).encode()
+@cache
+def _supported_syntaxes() -> dict[str, tuple[str, ...]]:
+    return {each.abstract_syntax: each.transfer_syntax for each in supported_contexts()}
+
+
+def encode_accept(request: Request, results: list[Result], *, max_pdu_bytes: int) -> bytes:
+    """Encode the A-ASSOCIATE-AC (PS3.8 9.3.3); titles go back as they came."""
+    user_information = (
+        _item(_MAXIMUM_LENGTH_ITEM, _UINT32.pack(max_pdu_bytes))
+        + _item(_IMPLEMENTATION_CLASS_UID_ITEM, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + _item(_IMPLEMENTATION_VERSION_NAME_ITEM, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+    )
+    titles = (title.encode("ascii").ljust(16) for title in (request.called_ae_title, request.calling_ae_title))
+    body = b"".join(
+        [
+            _FIXED.pack(_VERSION_1, 0, *titles),
+            _item(_APPLICATION_CONTEXT_ITEM, _APPLICATION_CONTEXT.encode("ascii")),
+            *map(_encoded_result, results),
+            _item(_USER_INFORMATION_ITEM, user_information),
+        ]
+    )
+    return _PDU_HEADER.pack(_ACCEPT_TYPE, len(body)) + body
+
+
+def _encoded_result(result: Result) -> bytes:
+    syntax = _item(_TRANSFER_SYNTAX_ITEM, result.transfer_syntax.encode("ascii"))
+    return _item(_CONTEXT_RESULT_ITEM, _CONTEXT_HEADER.pack(result.context_id, result.result) + syntax)
+
+
+def _item(item_type: int, value: bytes) -> bytes:
+    return _ITEM_HEADER.pack(item_type, len(value)) + value
 
 
 def encode_rejection(rejection: Rejection) -> bytes:
@@ -219,38 +204,3 @@ def _loss_rank(transfer_syntax: str) -> tuple[int, int]:
     if transfer_syntax in _UNCOMPRESSED:
         return 0, _UNCOMPRESSED.index(transfer_syntax)
     return (2 if transfer_syntax in _LOSSY_ALWAYS_OR_MAYBE else 1), 0
-
-
-def _check_contexts(contexts: tuple[PresentationContext, ...]) -> None:
-    ids = [context.context_id for context in contexts]
-    if not 1 <= len(ids) <= _MAX_CONTEXTS or len(set(ids)) != len(ids) or None in ids:
-        raise ViolationError(ABORT_INVALID_PARAMETER, f"{len(ids)} presentation contexts were proposed, or IDs repeat.")
-    if not all(context.abstract_syntax and context.transfer_syntax for context in contexts):
-        raise ViolationError(ABORT_INVALID_PARAMETER, "A presentation context lacks its abstract or transfer syntax.")
-
-
-def _needed_items(items: bytes) -> Iterator[bytes]:
-    """Yield the items that the answer depends on, with valid UIDs in them.
-
-    The others (roles, extended negotiation, user identity, whatever a later standard adds) are neither needed nor
-    answered, and what is not decoded cannot do harm.
-    """
-    offset = 0
-    while offset < len(items):
-        item_type, length = _ITEM_HEADER.unpack_from(items, offset)
-        value = items[offset + _ITEM_HEADER.size : offset + _ITEM_HEADER.size + length]
-        offset += _ITEM_HEADER.size + length
-        if offset > len(items):
-            raise ValueError("an item ends outside of the PDU")
-        if item_type in _SUB_ITEMS_OFFSET:
-            start = _SUB_ITEMS_OFFSET[item_type]
-            yield _item(item_type, value[:start] + b"".join(_needed_items(value[start:])))
-        elif item_type in _UID_ITEMS:
-            uid = value.rstrip(b"\0 ")
-            yield _item(item_type, uid if is_uid(uid.decode("ascii", errors="replace")) else _UID_OF_NOTHING)
-        elif item_type == _MAXIMUM_LENGTH_ITEM:
-            yield _item(item_type, value)
-
-
-def _item(item_type: int, value: bytes) -> bytes:
-    return _ITEM_HEADER.pack(item_type, len(value)) + value

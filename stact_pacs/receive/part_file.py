@@ -34,6 +34,7 @@ class PartFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fileno = os.open(path, flags, _OWNER_ONLY_FILE)
         self._digest = FileDigest(self._fileno)
+        self._is_kept = False
         self._written_bytes = 0
         self._begun_bytes = 0
         """Up to here the disk has begun to write."""
@@ -69,8 +70,14 @@ class PartFile:
         os.fsync(self._fileno)
         self._close()
 
+    def keep(self) -> None:
+        """Have it moved away: from here on `drop` does nothing."""
+        self._is_kept = True
+
     def drop(self) -> None:
-        """Close and remove it, if it still is where it was made; harmless at any time, also twice."""
+        """Close and remove it, unless it was moved away; harmless at any time, also twice."""
+        if self._is_kept:
+            return
         with contextlib.suppress(OSError):  # a part that cannot be removed now is removed by `reconcile`
             self._close()
             self.path.unlink(missing_ok=True)

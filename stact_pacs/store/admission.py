@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 from stact_pacs.domain import Admission, SeriesKey, SeriesState
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history
+from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database
-from stact_pacs.store.express import Express, Offer
+from stact_pacs.store.express import Express
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import instances, series, series_holds
@@ -104,11 +105,6 @@ class Admissions:
         }
         if held:
             connection.execute(self._insert_hold, [{"series_id": s, "association_id": a} for s, a in sorted(held)])
-
-
-def touch() -> sa.Update:
-    """Return the statement that starts the quiet time of series anew."""
-    return sa.update(series).values(activity=series.c.activity + 1)
 
 
 _OF_THE_ARRIVAL = sa.and_(

@@ -87,7 +87,7 @@ class Database:
         """Return an INSERT of the dialect in use, for its ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def prepare(self, statement: sa.Executable) -> Prepared:
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Compose a statement for `write_by_driver`; every value of it is a `bindparam` with its type."""
         return Prepared(statement, self._engine.dialect)
 
@@ -99,7 +99,7 @@ class Database:
 
     @contextmanager
     def write_by_driver(self, kept: KeptConnection) -> Iterator[Any]:
-        """Open a transaction that writes, as `write`, and lend the driver's own connection for it; raises as `write`."""
+        """Open a transaction that writes, lending the driver's own connection for it; raises as `write`."""
         driver = self._engine.dialect.loaded_dbapi
         try:
             with kept.write() as connection:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class Prepared:
@@ -23,10 +24,11 @@ class Prepared:
         Of the database.
     """
 
-    def __init__(self, statement: sa.Executable, dialect: Dialect) -> None:
+    def __init__(self, statement: sa.ClauseElement, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler), "it is no DDL"
         self.text = str(compiled)
-        self._names: list[str] | None = compiled.positiontup if compiled.positional else None
+        self._names = compiled.positiontup if compiled.positional else None
         self._constants: dict[str, Any] = {}
         self._processors: dict[str, Callable[[Any], Any]] = {}
         for bind, name in compiled.bind_names.items():
@@ -61,7 +63,7 @@ class KeptConnection:
         if self._lent is None:
             self._lent = self._engine.raw_connection()
         try:
-            connection = self._lent.driver_connection
+            connection: Any = self._lent.driver_connection
             if self._is_sqlite:
                 connection.execute("BEGIN IMMEDIATE")  # PostgreSQL's driver begins by itself
             yield connection

@@ -4,31 +4,20 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import Instance, SeriesState
+from stact_pacs.domain import SeriesState
 from stact_pacs.errors import DatabaseUnavailable
+from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database
 from stact_pacs.store.driver import Prepared
 from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import instances, series, series_holds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """An instance, offered to the records."""
-
-    instance: Instance
-    now: datetime
-    association_id: str | None
-    """Which association brought it, and holds its series from now on; None for none."""
-
-
-class _NotOrdinary(Exception):  # noqa: N818 - no error: it ends the transaction
+class _NotOrdinary(Exception):
     """Roll back: this is a case for `Admissions`."""
 
 
@@ -38,7 +27,7 @@ class Express:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection = database.keep_connection()
-        columns = {column.name: sa.bindparam(column.name, type_=column.type) for column in instances.c if column.name != "id"}
+        columns = {each.name: sa.bindparam(each.name, type_=each.type) for each in instances.c if each.name != "id"}
         insert = database.insert(instances).values(columns).on_conflict_do_nothing().returning(instances.c.id)
         self._insert = database.prepare(insert)
         self._count = database.prepare(_COUNT_INTO_HELD)
@@ -87,10 +76,11 @@ def _run(connection: Any, statement: Prepared, values: dict[str, Any]) -> list[A
 
 
 _IS_HELD = sa.exists().where(
-    series_holds.c.series_id == series.c.id, series_holds.c.association_id == sa.bindparam("association", type_=sa.String)
+    series_holds.c.series_id == series.c.id,
+    series_holds.c.association_id == sa.bindparam("association", type_=sa.String),
 )
 _COUNT_INTO_HELD = (
-    sa.update(series)
+    touch()
     .where(
         series.c.study_instance_uid == sa.bindparam("study", type_=sa.String),
         series.c.series_instance_uid == sa.bindparam("series", type_=sa.String),
@@ -98,7 +88,6 @@ _COUNT_INTO_HELD = (
         _IS_HELD,
     )
     .values(
-        activity=series.c.activity + 1,
         instance_count=series.c.instance_count + 1,
         last_instance_at=sa.bindparam("now", type_=series.c.last_instance_at.type),
     )

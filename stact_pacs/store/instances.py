@@ -5,9 +5,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from stact_pacs.domain import Admission, Instance, SeriesState
-from stact_pacs.store.admission import Admissions, touch
+from stact_pacs.store.admission import Admissions
+from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database
-from stact_pacs.store.express import Offer
 from stact_pacs.store.schema import instances, series, series_holds
 from stact_pacs.store.together import Together
 

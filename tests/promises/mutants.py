@@ -47,7 +47,7 @@ Incoming.commit = _answer_first
 """,
 )
 FLUSHES_NO_FILE = Mutant(
-    "receive/inbox.py",
+    "receive/part_file.py",
     """
 import types as _types
 os = _types.SimpleNamespace(**{**vars(os), "fsync": lambda fileno: None, "fdatasync": lambda fileno: None})

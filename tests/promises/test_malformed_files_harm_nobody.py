@@ -11,9 +11,11 @@ import pytest
 from pydicom.data import get_testdata_files
 
 from stact_pacs.cine.header import read_instance
+from stact_pacs.cine.regular import OPENING_BYTES, Opening, read_regular
 from stact_pacs.domain import Instance
 from stact_pacs.errors import Refused
 from stact_pacs.receive import status
+from stact_pacs.receive.part10 import file_head
 from tests.integration.receiving import cine
 from tests.promises.hostile_files import HOSTILE, data_set, element, empty_items
 from tests.promises.receive_role import ReceiveRole, Site, data_set_of, new_site
@@ -52,6 +54,29 @@ def test_a_mutated_file_is_read_or_refused(tmp_path: Path, seeds: list[bytes], s
         except Refused:  # anything else fails the test
             outcomes[Refused] += 1
     assert min(outcomes[Instance], outcomes[Refused]) > MUTANTS // 100
+
+
+def test_a_mutated_header_is_read_the_same_by_both_readers(tmp_path: Path, seeds: list[bytes], scale: int) -> None:
+    """The quick one may leave it to pydicom, but must not read it otherwise."""
+    chance, path, regular = random.Random(2), tmp_path / "mutant.dcm", 0
+    head = file_head(sop_class_uid="1.2", sop_instance_uid="1.3", transfer_syntax_uid=words.EXPLICIT)
+    openings = [data_set("1.2.3.4"), *(data_set_of(seed) for seed in seeds if seed[128:132] == b"DICM")]
+    for _ in range(MUTANTS * scale):
+        content = mutant(chance.choice(openings[:1] if chance.random() < 0.5 else openings), chance)
+        opening = Opening(data_set=content[:OPENING_BYTES], transfer_syntax_uid=words.EXPLICIT)
+        if read_regular(opening) is None:
+            continue
+        regular += 1
+        path.write_bytes(head + content)
+        assert _answer(path, opening) == _answer(path, None)
+    assert regular > MUTANTS // 100
+
+
+def _answer(path: Path, opening: Opening | None) -> Instance | str:
+    try:
+        return read_instance(path, opening=opening)
+    except Refused as refused:
+        return refused.text
 
 
 def test_a_header_without_an_end_is_given_up(tmp_path: Path) -> None:

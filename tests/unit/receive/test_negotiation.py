@@ -9,7 +9,7 @@ from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.receive import negotiation, status
 from stact_pacs.receive.endings import ViolationError
-from stact_pacs.receive.negotiation import Request, decode_request
+from stact_pacs.receive.request import Request, decode_request
 from tests.unit.receive import wire_words as words
 
 VIDEO = "1.2.840.10008.1.2.4.102"

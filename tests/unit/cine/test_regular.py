@@ -1,0 +1,118 @@
+"""Regular headers are read as pydicom reads them; everything else is left to pydicom."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from stact_pacs.cine.header import read_instance
+from stact_pacs.cine.regular import OPENING_BYTES, Opening, read_regular
+from stact_pacs.domain import Instance
+from stact_pacs.errors import Refused
+
+BLACK = np.zeros((2, 8, 8), np.uint8)
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def opening_of(path: Path, transfer_syntax_uid: str = EXPLICIT) -> Opening:
+    content = path.read_bytes()
+    length = pydicom.dcmread(path, stop_before_pixels=True).file_meta.FileMetaInformationGroupLength
+    return Opening(data_set=content[144 + length :][:OPENING_BYTES], transfer_syntax_uid=transfer_syntax_uid)
+
+
+def answer(path: Path, opening: Opening | None) -> Instance | str:
+    try:
+        return read_instance(path, opening=opening)
+    except Refused as refused:
+        return refused.text
+
+
+@pytest.fixture
+def ultrasound(write_image: Any, tissue_region: Any) -> Path:
+    path: Path = write_image(
+        BLACK,
+        regions=[tissue_region(), tissue_region(RegionDataType=2)],
+        SpecificCharacterSet="ISO_IR 100",
+        StudyDescription="Thyroid  left",
+        FrameTime="33.3",
+        InstanceNumber=7,
+    )
+    return path
+
+
+def test_a_regular_header_is_read_without_the_file(ultrasound: Path) -> None:
+    opening, from_file = opening_of(ultrasound), read_instance(ultrasound, sha256="ab" * 32)
+    ultrasound.write_bytes(b"")
+    read = read_instance(ultrasound, sha256="ab" * 32, opening=opening)
+    assert (read.study_description, read.instance_number, read.colour_flow_region) == ("Thyroid left", 7, True)
+    assert (read.series, read.rows, read.modality) == (from_file.series, 8, "US")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("StudyDescription", "Schilddrüse"),
+        ("InstanceNumber", "1e3"),
+        ("SpecificCharacterSet", "ISO_IR 144"),
+        ("Modality", "us\x1b"),
+    ],
+)
+def test_a_value_that_needs_interpretation_is_left_to_pydicom(write_image: Any, keyword: str, value: str) -> None:
+    with pydicom.config.disable_value_validation():
+        path = write_image(BLACK, **{"SpecificCharacterSet": "ISO_IR 100", keyword: value})
+    assert read_regular(opening_of(path)) is None
+    assert read_instance(path, opening=opening_of(path)) == read_instance(path)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
+def test_another_encoding_is_left_to_pydicom(ultrasound: Path, syntax: str) -> None:
+    assert read_regular(opening_of(ultrasound, syntax)) is None
+
+
+def test_sequences_without_a_length_are_left_to_pydicom(write_image: Any) -> None:
+    item = Dataset()
+    item.CodeValue = "1"
+    path = write_image(BLACK, ProcedureCodeSequence=[item])
+    dataset = pydicom.dcmread(path)
+    dataset["ProcedureCodeSequence"].is_undefined_length = True
+    dataset.save_as(path, enforce_file_format=True)
+    assert read_regular(opening_of(path)) is None
+    assert read_instance(path, opening=opening_of(path)) == read_instance(path)
+
+
+def test_a_header_longer_than_the_opening_is_read_from_the_file(write_image: Any) -> None:
+    path = write_image(BLACK, ImageComments="x" * 10_000, DerivationDescription="y" * 1000)
+    private = pydicom.dcmread(path)
+    private.private_block(0x200D, "MAKER", create=True).add_new(1, "OB", bytes(2 * OPENING_BYTES))
+    private.save_as(path, enforce_file_format=True)
+    assert read_regular(opening_of(path)) is None
+    assert read_instance(path, opening=opening_of(path)).has_pixel_data
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_an_altered_header_is_read_as_pydicom_reads_it(ultrasound: Path, data: st.DataObject) -> None:
+    original = ultrasound.with_suffix(".original")
+    if not original.exists():
+        original.write_bytes(ultrasound.read_bytes())
+    content = bytearray(original.read_bytes())
+    start = len(content) - len(opening_of(original).data_set)
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(start, len(content) - 1))] = data.draw(st.integers(0, 255))
+    ultrasound.write_bytes(content)
+    opening = Opening(data_set=bytes(content[start:]), transfer_syntax_uid=EXPLICIT)
+    assert answer(ultrasound, opening) == answer(ultrasound, None)
+
+
+@pytest.mark.parametrize("name", ["US1_UNCR.dcm", "color3d_jpeg_baseline.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm"])
+def test_real_ultrasound_is_regular(real_image: Callable[[str], Path], name: str) -> None:
+    path = real_image(name)
+    opening = opening_of(path, str(pydicom.dcmread(path).file_meta.TransferSyntaxUID))
+    assert read_regular(opening) is not None
+    assert read_instance(path, opening=opening) == read_instance(path)
