@@ -62,15 +62,17 @@ class KeptConnection:
         """Open a transaction that writes; committed when the block ends, rolled back when it raises."""
         if self._lent is None:
             self._lent = self._engine.raw_connection()
+        committed = False
         try:
             connection: Any = self._lent.driver_connection
             if self._is_sqlite:
                 connection.execute("BEGIN IMMEDIATE")  # PostgreSQL's driver begins by itself
             yield connection
             connection.commit()
-        except BaseException:
-            self.close()
-            raise
+            committed = True
+        finally:
+            if not committed:
+                self.close()
 
     def close(self) -> None:
         """Give it back to the pool, which rolls back, or finds that it is broken."""
