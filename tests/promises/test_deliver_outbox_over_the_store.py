@@ -44,6 +44,7 @@ database, connect = Database(url), partial(CStoreSender(settings).association, p
 records, circuits = DeliveryRecords(database), CircuitRecords(database)
 outbox = Outbox(records, circuits, connect, pacs, settings, owner=str(os.getpid()))
 print("ready", flush=True)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads the log from here on, and a full pipe would stop us
 while True:
     if not outbox.deliver_due(datetime.now(UTC)):
         time.sleep(0.01)
