@@ -1,5 +1,6 @@
 """Whatever cine comes in, archives that others wrote take every object that goes out, and hold it as it was made."""
 
+import time
 from collections.abc import Callable, Collection
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,8 @@ from stact_pacs.settings.delivering import Deliver, Destination, WebDestination
 from tests.integration.archives import dcmqrscp, storescp
 from tests.integration.orthanc_server import OrthancServer, dicomweb_plugin, orthanc
 from tests.integration.result_cases import KINDS, Case
+from tests.real_ultrasound import JPEG_CINE, real_ultrasound
+from tests.unit.results.builders_results import built, cine_of, findings_of, source_of
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
@@ -60,6 +63,23 @@ def test_orthanc_takes_them_by_stow(results: list[ResultObject], tmp_path: Path)
             outcomes = [service.store(result) for result in results]
         assert_taken(results, outcomes)
         assert_held(results, held_by(server, results))
+
+
+def test_orthanc_takes_the_largest_of_them_by_stow_well_within_the_time_limit(tmp_path: Path) -> None:
+    source = source_of(real_ultrasound(JPEG_CINE, tmp_path))
+    cine = cine_of(source)
+    (result,) = built(source, cine, findings_of(cine), outputs=("SC",), sc_compression="none").values()
+    assert len(result.content) > 80_000_000
+    settings = Deliver()
+    with orthanc(tmp_path, settings={"Plugins": [dicomweb_plugin()]}) as server, server.namespace.inside():
+        begun_at = time.monotonic()
+        with StowSender(settings).association(WebDestination(name="o", url=f"{server.url}/dicom-web")) as service:
+            outcome = service.store(result)
+        took_s = time.monotonic() - begun_at
+        held = server.file(result.sop_instance_uid)
+    assert isinstance(outcome, Accepted)
+    assert took_s < settings.timeout_s / 3
+    assert_held([result], [held])
 
 
 def test_storescp_takes_them(results: list[ResultObject], tmp_path: Path) -> None:
