@@ -20,7 +20,6 @@ from stact_pacs.domain import UnprovenDelivery
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, WebDestination
 
-
 MEGABYTE = 1_000_000
 
 
