@@ -176,7 +176,7 @@ class Deliver(Section):
     ae_title: AeTitle = "STACT_PACS"
     """AE title under which we call."""
     timeout_s: float = Field(default=30, gt=0)
-    """Longest wait for a connection or an answer."""
+    """Longest wait for a connection or an answer, and for a destination to take some bytes of an object."""
     retry_base_s: float = Field(default=5, gt=0)
     """Longest wait before the second attempt; it doubles with every further one."""
     retry_cap_s: float = Field(default=300, gt=0)

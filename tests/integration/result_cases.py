@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 
 from stact_pacs.domain import Cine, CineSource, Findings, ObjectKind, ResultObject, derived_uid
 from tests.real_ultrasound import (
@@ -30,12 +29,10 @@ from tests.unit.results.builders_results import (
     source_of,
     written,
 )
+from tests.unit.results.builders_volume import VOLUME_FRAMES, as_a_volume
 
-ENHANCED_US_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
 RETIRED_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3"
-PLANE_DISTANCE_MM, PLANE_THICKNESS_MM = 0.5, 0.6
-"""Of the volume: they differ, so that a reader that takes the one for the other is found out."""
-_MOST_FRAMES = 15
+_MOST_FRAMES = VOLUME_FRAMES
 """Enough to tell frames apart, few enough to be judged ten times over."""
 _RESULTS_OF = {True: set(ObjectKind), False: {ObjectKind.SR, ObjectKind.PDF}}
 
@@ -56,33 +53,6 @@ class SourceKind:
     """What is found in the place of nodules."""
     decoded: bool = True
     """Whether there is a cine to tell of, or it was refused before it was decoded."""
-
-
-def as_a_volume(dataset: FileDataset) -> None:
-    """Place the first frames one behind the other in a volume (PS3.3 A.59)."""
-    dataset.SOPClassUID = ENHANCED_US_VOLUME
-    dataset.NumberOfFrames = _MOST_FRAMES
-    dataset.PixelData = dataset.PixelData[: _MOST_FRAMES * dataset.Rows * dataset.Columns]
-    del dataset.SequenceOfUltrasoundRegions
-    dataset.FrameOfReferenceUID = derived_uid("frame of reference")
-    dataset.PositionReferenceIndicator = ""
-    dataset.VolumeFrameOfReferenceUID = derived_uid("frame of reference of the volume")
-    measures = item(PixelSpacing=["0.09", "0.08"], SliceThickness=str(PLANE_THICKNESS_MM))
-    orientation = item(ImageOrientationVolume=[1.0, 0, 0, 0, 1, 0])
-    dataset.SharedFunctionalGroupsSequence = [
-        item(PixelMeasuresSequence=[measures], PlaneOrientationVolumeSequence=[orientation])
-    ]
-    dataset.PerFrameFunctionalGroupsSequence = [
-        item(PlanePositionVolumeSequence=[item(ImagePositionVolume=[-3.0, 1.5, PLANE_DISTANCE_MM * frame])])
-        for frame in range(_MOST_FRAMES)
-    ]
-
-
-def item(**elements: Any) -> Dataset:
-    dataset = Dataset()
-    for keyword, value in elements.items():
-        setattr(dataset, keyword, value)
-    return dataset
 
 
 def as_the_retired_class(dataset: FileDataset) -> None:

@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 from stact_pacs.domain import CineSource, ObjectKind, ObjectVariant, Outcome
 from tests.integration.result_cases import (
     KINDS,
-    PLANE_DISTANCE_MM,
     RETIRED_MULTI_FRAME,
     SCORED,
     Case,
@@ -21,6 +20,7 @@ from tests.integration.result_cases import (
 )
 from tests.real_ultrasound import COLOUR_CINE, real_ultrasound
 from tests.unit.results.builders_results import built, cine_of, findings_of, source_of, written
+from tests.unit.results.builders_volume import PLANE_DISTANCE_MM
 from tests.unit.results.judges import dcentvfy, dciodvfy, dsrdump, pixelmed, segimage2itkimage, tid1500reader
 
 SEG, SR, SC, KOS, PDF = ObjectKind

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -11,9 +10,10 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
 from stact_pacs.domain import CineSource, derived_uid
 from tests.unit.results.builders_results import source_of
+from tests.unit.results.builders_volume import ENHANCED_US_VOLUME, item
 
 _MULTI_FRAME, _SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.6.1"
-_RETIRED_SINGLE, _VOLUME = "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.6.2"
+_RETIRED_SINGLE = "1.2.840.10008.5.1.4.1.1.6"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +47,15 @@ def _frame_of_reference(dataset: Dataset, _frames: int) -> None:
 
 def _planes(dataset: Dataset, frames: int) -> None:
     dataset.VolumeFrameOfReferenceUID = derived_uid("volume")
-    measures = _item(PixelSpacing=[0.1, 0.2], SliceThickness=0.5)
-    orientation = _item(ImageOrientationVolume=[0.6, 0.8, 0, -0.8, 0.6, 0])
+    measures = item(PixelSpacing=[0.1, 0.2], SliceThickness=0.5)
+    orientation = item(ImageOrientationVolume=[0.6, 0.8, 0, -0.8, 0.6, 0])
     dataset.SharedFunctionalGroupsSequence = [
-        _item(PixelMeasuresSequence=[measures], PlaneOrientationVolumeSequence=[orientation])
+        item(PixelMeasuresSequence=[measures], PlaneOrientationVolumeSequence=[orientation])
     ]
     dataset.PerFrameFunctionalGroupsSequence = [
-        _item(PlanePositionVolumeSequence=[_item(ImagePositionVolume=[1 / 3, -2e-7, 0.25 * frame])])
+        item(PlanePositionVolumeSequence=[item(ImagePositionVolume=[1 / 3, -2e-7, 0.25 * frame])])
         for frame in range(frames)
     ]
-
-
-def _item(**elements: Any) -> Dataset:
-    item = Dataset()
-    for keyword, value in elements.items():
-        setattr(item, keyword, value)
-    return item
 
 
 SHAPES = (
@@ -75,7 +68,7 @@ SHAPES = (
     Shape(frames=500, rows=24, columns=32),
     Shape(frames=1, instances=20, sop_class=_SINGLE_FRAME, photometric="RGB"),
     Shape(frames=1, instances=11, sop_class=_RETIRED_SINGLE, add=_frame_of_reference),
-    Shape(frames=25, sop_class=_VOLUME, add=_planes),
+    Shape(frames=25, sop_class=ENHANCED_US_VOLUME, add=_planes),
 )
 
 NAMES = (

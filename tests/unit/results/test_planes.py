@@ -10,9 +10,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from stact_pacs.domain import CineSource, ObjectKind
-from tests.integration.result_cases import PLANE_DISTANCE_MM, PLANE_THICKNESS_MM, as_a_volume, item
 from tests.real_ultrasound import GREY_CINE, real_ultrasound
 from tests.unit.results.builders_results import built, cine_of, dataset_of, findings_of, source_of
+from tests.unit.results.builders_volume import PLANE_DISTANCE_MM, PLANE_THICKNESS_MM, as_a_volume, item
 
 FIRST, LAST = 0, 13
 """Frames of the cine of 15 that the nodule is on, from 0."""
