@@ -68,6 +68,7 @@ def test_the_last_delivery_makes_the_job_done(database: Database, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_sender_that_is_killed_again_and_again_loses_nothing(database: Database, tmp_path: Path, scale: int) -> None:
     owed = owe_results(database, 60 * scale)
     rng = random.Random(1)

@@ -191,6 +191,7 @@ class MoodyProxy:
                 budget -= len(part)
 
 
+@pytest.mark.timeout(900)
 def test_whatever_stands_between_us_and_the_pacs_all_results_arrive_when_it_is_gone(
     database: Database, tmp_path: Path, scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
