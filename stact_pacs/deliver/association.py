@@ -1,7 +1,8 @@
 """One association as the requestor: pynetdicom's, with an end to every wait and an error of ours for all that fails.
 
 pynetdicom speaks the protocol. What stands here is what it leaves open: it reads without a deadline, lets
-Nagle's algorithm wait, queues a whole object in memory, and lets a thread die of an answer that has no place.
+Nagle's algorithm wait, queues a whole object in memory, loses an answer between two of its threads, and lets a thread
+die of an answer that has no place.
 """
 
 import logging
@@ -332,6 +333,7 @@ class Association:
         self._socket = dul.socket.socket
         dul.to_provider_queue = _ShortQueue(dul)
         dul.state_machine.do_action = _forgiving(dul)
+        self._library.dimse.get_msg = _for_who_asked(self._library.dimse)
 
     def _on_open(self, event: evt.Event) -> None:
         transport = event.assoc.dul.socket
@@ -406,3 +408,18 @@ def _forgiving(dul: Any) -> Callable[[str], None]:
             dul.state_machine.transition(AA_4(dul))  # as if the connection had been closed
 
     return act
+
+
+def _for_who_asked(dimse: Any) -> Callable[[bool], tuple[int | None, Any]]:
+    """Return pynetdicom's way to take a message that arrived; it leaves them all to whoever waits for an answer.
+
+    The thread of the association looks for requests of the peer, without waiting. It is stopped while we ask, but not
+    for certain: a moment late, it took the answer, and we waited for it in vain.
+    """
+    get_msg = dimse.get_msg
+
+    def get(block: bool = False) -> tuple[int | None, Any]:
+        message: tuple[int | None, Any] = get_msg(block=True) if block else (None, None)
+        return message
+
+    return get

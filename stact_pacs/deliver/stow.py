@@ -141,6 +141,10 @@ class _NoDetours(requests.Session):
         self.trust_env = False  # no proxy, and no credentials of ~/.netrc in the place of ours
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        body = kwargs.get("data")
+        if isinstance(body, bytes):
+            # As a file it goes out piece by piece, each within the time limit; as bytes, all of it had to at once.
+            kwargs["data"] = BytesIO(body)
         return super().request(*args, **(kwargs | {"allow_redirects": False}))
 
 

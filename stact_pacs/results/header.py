@@ -16,6 +16,7 @@ from stact_pacs.domain import CineSource, Instance
 from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.results import values
+from stact_pacs.results.planes import Planes, planes_of
 
 log = get_logger()
 
@@ -83,6 +84,8 @@ class SourceHeader:
     frame_of_reference_uid: str
     """Empty when the source has none, as nearly all ultrasound."""
     position_reference_indicator: str
+    planes: Planes | None
+    """Where its frames lie; None for all but volumes."""
     lossy: LossyCompression | None
 
     @property
@@ -110,13 +113,18 @@ def _source_header(dataset: Dataset, source: CineSource) -> SourceHeader:
     encodings = values.encodings_of(_texts(dataset, "SpecificCharacterSet", ["ascii"]))
     identity = _identity(dataset, encodings)
     identity.StudyInstanceUID = source.series.study_instance_uid
+
+    def uid_of(keyword: str) -> str:
+        return values.uid(_text(dataset, keyword, encodings))
+
     return SourceHeader(
         identity=identity,
         acquisition=_normalised(dataset, _ACQUISITION, encodings, keep_empty=False),
         procedure_codes=_procedure_codes(dataset, encodings),
         series_number=_SHORT(_text(dataset, "SeriesNumber", encodings)),
-        frame_of_reference_uid=values.uid(_text(dataset, "FrameOfReferenceUID", encodings)),
+        frame_of_reference_uid=uid_of("FrameOfReferenceUID"),
         position_reference_indicator=_TEXT(_text(dataset, "PositionReferenceIndicator", encodings)),
+        planes=planes_of(dataset, source.number_of_frames, uid_of),
         lossy=_lossy_compression(dataset, source),
     )
 

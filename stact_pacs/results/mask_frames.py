@@ -5,7 +5,8 @@ A binary segmentation has one frame per nodule and source frame, a label map one
 Ultrasound cines have no Frame of Reference, so nothing but the Derivation Image of each frame says where it
 belongs: one SEG frame, one source frame, pixel by pixel (A.51.5). Frames without a mask are not written unless
 they are asked for. The dataset is built here element by element, because the general writers ask for patient
-geometry that a cine does not have, and inventing one would let readers compute volumes from it.
+geometry that a cine does not have, and inventing one would let readers compute volumes from it. A volume has planes,
+and each SEG frame then lies in the plane of its source frame.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from pydicom.tag import Tag
 
 from stact_pacs.domain import FrameRef
 from stact_pacs.results import codes
+from stact_pacs.results.planes import Vector
+from stact_pacs.results.values import decimal_string
 
 _SEGMENT = (Tag("ReferencedSegmentNumber"), Tag("SegmentIdentificationSequence"), "Segment")
 _TIME = (Tag("TemporalPositionIndex"), Tag("FrameContentSequence"), "Time")
@@ -56,6 +59,7 @@ def add_masks(
     series_instance_uid: str,
     dimensions_uid: str,
     empty_frames: bool = False,
+    positions: Sequence[Vector] | None = None,
 ) -> None:
     """Write the masks as a BINARY segmentation: image, dimensions, frames and what they refer to.
 
@@ -71,13 +75,16 @@ def add_masks(
         Dimension Organization UID.
     empty_frames
         Write a frame for every source frame, not only for those with a mask.
+    positions
+        Of each of the T frames in space, mm; None for a source that does not tell them.
     """
     present = [_present(mask, empty_frames) for mask in masks]
+    lies_at: Sequence[Vector | None] = positions or [None] * len(frame_refs)
     places = _places(present)
     _add_image(dataset, "BINARY", *masks[0].shape[1:])
     _add_dimensions(dataset, dimensions_uid, [_SEGMENT, _TIME])
     dataset.PerFrameFunctionalGroupsSequence = [
-        _frame(places[int(index)], frame_refs[index], segment)
+        _frame(places[int(index)], frame_refs[index], segment, lies_at[index])
         for segment, indices in enumerate(present, start=1)
         for index in indices
     ]
@@ -94,6 +101,7 @@ def add_label_map(
     series_instance_uid: str,
     dimensions_uid: str,
     empty_frames: bool = False,
+    positions: Sequence[Vector] | None = None,
 ) -> None:
     """Write labels as a LABELMAP segmentation: as `add_masks`, but the pixels are segment numbers, 0 for background.
 
@@ -103,10 +111,13 @@ def add_label_map(
         uint8 (T, H, W), with a pixel that is not 0.
     """
     present = _present(labels, empty_frames)
+    lies_at: Sequence[Vector | None] = positions or [None] * len(frame_refs)
     places = _places([present])
     _add_image(dataset, "LABELMAP", *labels.shape[1:])
     _add_dimensions(dataset, dimensions_uid, [_TIME])
-    dataset.PerFrameFunctionalGroupsSequence = [_frame(places[int(index)], frame_refs[index]) for index in present]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _frame(places[int(index)], frame_refs[index], None, lies_at[index]) for index in present
+    ]
     _add_references(dataset, [frame_refs[index] for index in places], series_instance_uid)
     _add_pixel_data(dataset, len(present), labels[present])
 
@@ -159,17 +170,21 @@ def _dimension(organization_uid: str, pointer: int, group_pointer: int, label: s
     return item
 
 
-def _frame(position: int, source_frame: FrameRef, segment_number: int | None = None) -> Dataset:
+def _frame(place: int, source_frame: FrameRef, segment_number: int | None, position: Vector | None) -> Dataset:
     """Return one item of Per-Frame Functional Groups; a frame of a label map belongs to no one segment."""
     content = Dataset()
-    content.TemporalPositionIndex = position
-    content.DimensionIndexValues = position if segment_number is None else [segment_number, position]
+    content.TemporalPositionIndex = place
+    content.DimensionIndexValues = place if segment_number is None else [segment_number, place]
     item = Dataset()
     item.FrameContentSequence = [content]
     if segment_number is not None:
         segment = Dataset()
         segment.ReferencedSegmentNumber = segment_number
         item.SegmentIdentificationSequence = [segment]
+    if position is not None:
+        plane = Dataset()
+        plane.ImagePositionPatient = [decimal_string(coordinate) for coordinate in position]
+        item.PlanePositionSequence = [plane]
     item.DerivationImageSequence = [_derivation(source_frame)]
     return item
 

@@ -1,5 +1,6 @@
 """Write the nodules that a model found as a DICOM Segmentation (PS3.3 A.51), on the very frames they belong to."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,16 @@ from stact_pacs.results.lossy import add_lossy_compression
 from stact_pacs.results.mask_frames import add_label_map, add_masks, nodule_segment
 from stact_pacs.results.part10 import finished
 from stact_pacs.results.provenance import Provenance, add_common_modules, algorithm_identification
+from stact_pacs.results.values import decimal_string
 
 _SOP_CLASSES = {
     "BINARY": SegmentationStorage,
     "LABELMAP": UID("1.2.840.10008.5.1.4.1.1.66.7"),  # Label Map Segmentation Storage
 }
+
+
+_AS_IT_LIES = (1, 0, 0, 0, 1, 0)
+"""Direction cosines of an image that nobody placed in space: its own rows and columns."""
 
 
 def build_segmentation(source: CineSource, cine: Cine, findings: Findings, provenance: Provenance) -> ResultObject:
@@ -41,6 +47,7 @@ def build_segmentation(source: CineSource, cine: Cine, findings: Findings, prove
         "series_instance_uid": source.series.series_instance_uid,
         "dimensions_uid": provenance.uid(ObjectKind.SEG, "dimensions"),
         "empty_frames": settings.seg_empty_frames,
+        "positions": planes.positions if (planes := provenance.header.planes) else None,
     }
     if settings.seg_type == "LABELMAP":
         add_label_map(dataset, labels, cine.frame_refs, **common)
@@ -65,40 +72,43 @@ def _labels(cine: Cine, findings: Findings) -> np.ndarray:
 
 
 def _add_geometry(dataset: Dataset, cine: Cine, provenance: Provenance) -> None:
-    """Write the Frame of Reference if the source has one, and the geometry that viewers ask for (see settings).
+    """Write the Frame of Reference if the source has one, and where the frames lie or what viewers ask for instead.
 
-    There are no plane positions, in either case: nobody measured them.
+    Planes are those of the source. For a cine that has none, the settings say whether viewers get an orientation and
+    a spacing; it has no positions in either case: nobody measured them.
     """
     header, settings = provenance.header, provenance.settings
     shared = Dataset()
-    if header.frame_of_reference_uid:
-        dataset.FrameOfReferenceUID = header.frame_of_reference_uid
-        dataset.PositionReferenceIndicator = header.position_reference_indicator
-    if settings.seg_geometry == "viewer":
-        shared.PlaneOrientationSequence = [_plane_orientation()]
-        shared.PixelMeasuresSequence = [_pixel_measures(cine, settings.nominal_spacing_mm)]
     dataset.SharedFunctionalGroupsSequence = [shared]
+    if uid := header.planes.frame_of_reference_uid if header.planes else header.frame_of_reference_uid:
+        dataset.FrameOfReferenceUID = uid
+        dataset.PositionReferenceIndicator = header.position_reference_indicator
+    if planes := header.planes:
+        shared.PlaneOrientationSequence = [_plane_orientation(planes.orientation)]
+        measures = _pixel_measures(planes.row_spacing_mm, planes.column_spacing_mm, planes.slice_thickness_mm)
+        if planes.slice_spacing_mm is not None:  # without it, readers take the thickness for the distance
+            measures.SpacingBetweenSlices = decimal_string(planes.slice_spacing_mm)
+        shared.PixelMeasuresSequence = [measures]
+    elif settings.seg_geometry == "viewer":
+        nominal_mm = settings.nominal_spacing_mm
+        rows_mm = cine.calibration.row_spacing_mm if cine.calibration else nominal_mm
+        columns_mm = cine.calibration.column_spacing_mm if cine.calibration else nominal_mm
+        shared.PlaneOrientationSequence = [_plane_orientation(_AS_IT_LIES)]
+        # The beam's thickness is not known; readers ask for a number.
+        shared.PixelMeasuresSequence = [_pixel_measures(rows_mm, columns_mm, nominal_mm)]
 
 
-def _plane_orientation() -> Dataset:
+def _plane_orientation(cosines: Sequence[float]) -> Dataset:
     item = Dataset()
-    item.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    item.ImageOrientationPatient = [decimal_string(cosine) for cosine in cosines]
     return item
 
 
-def _pixel_measures(cine: Cine, nominal_spacing_mm: float) -> Dataset:
+def _pixel_measures(rows_mm: float, columns_mm: float, thickness_mm: float) -> Dataset:
     item = Dataset()
-    calibration = cine.calibration
-    rows_mm = calibration.row_spacing_mm if calibration else nominal_spacing_mm
-    columns_mm = calibration.column_spacing_mm if calibration else nominal_spacing_mm
-    item.PixelSpacing = [_ds(rows_mm), _ds(columns_mm)]
-    item.SliceThickness = _ds(nominal_spacing_mm)  # the beam's thickness is not known; readers ask for a number
+    item.PixelSpacing = [decimal_string(rows_mm), decimal_string(columns_mm)]
+    item.SliceThickness = decimal_string(thickness_mm)
     return item
-
-
-def _ds(number: float) -> str:
-    """Return a Decimal String of at most 16 characters (PS3.5 6.2)."""
-    return f"{number:.10g}"
 
 
 def _segment(nodule: Nodule, cine: Cine, provenance: Provenance) -> Dataset:
@@ -115,6 +125,7 @@ def _segment(nodule: Nodule, cine: Cine, provenance: Provenance) -> Dataset:
 def _description(nodule: Nodule, cine: Cine, provenance: Provenance) -> str:
     first, last = nodule.first_frame + 1, nodule.last_frame + 1
     sentence = f"Outlined by an algorithm on frames {first} to {last} of {len(cine.frames)}, unverified."
-    if cine.calibration is None and provenance.settings.seg_geometry == "viewer":
+    is_nominal = cine.calibration is None and provenance.header.planes is None
+    if is_nominal and provenance.settings.seg_geometry == "viewer":
         return f"{sentence} The cine is not calibrated: the pixel spacing is nominal, sizes measured on it are wrong."
     return sentence

@@ -130,6 +130,15 @@ def decimal(text: str) -> str:
     return value if re.fullmatch(r"\+?\d{1,12}(\.\d{0,12})?", value) and len(value) <= 16 and float(value) > 0 else ""
 
 
+def decimal_string(number: float) -> str:
+    """Return a finite number as a DS of at most 16 characters (PS3.5 6.2).
+
+    >>> decimal_string(0.0838), decimal_string(-1 / 3e-30)
+    ('0.0838', '-3.333333333e+29')
+    """
+    return f"{number:.10g}"
+
+
 def uid(text: str) -> str:
     """Return a UID as it is, or nothing when it is none (PS3.5 9.1).
 

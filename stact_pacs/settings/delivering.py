@@ -176,7 +176,7 @@ class Deliver(Section):
     ae_title: AeTitle = "STACT_PACS"
     """AE title under which we call."""
     timeout_s: float = Field(default=30, gt=0)
-    """Longest wait for a connection or an answer."""
+    """Longest wait for a connection or an answer, and for a destination to take some bytes of an object."""
     retry_base_s: float = Field(default=5, gt=0)
     """Longest wait before the second attempt; it doubles with every further one."""
     retry_cap_s: float = Field(default=300, gt=0)
@@ -184,6 +184,6 @@ class Deliver(Section):
     horizon_h: float = Field(default=72, gt=0)
     """A delivery that still fails after this many hours becomes a dead letter."""
     lease_s: float = Field(default=120, gt=1)
-    """A sender that gives no sign of life for this long loses its delivery; longer than timeout_s."""
+    """A sender that gives no sign of life for this long loses its delivery; longer than the largest object takes."""
     proof_horizon_h: float = Field(default=1, gt=0)
     """What was accepted but is not proven after this many hours is sent again, where a destination asks for proof."""

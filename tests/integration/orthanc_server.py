@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.integration.loopback_namespace import Namespace, loopback_namespace, require_tools, wait_until
 
+_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -88,6 +90,13 @@ def orthanc(
         wait_until(lambda: _answers(server) or process.poll() is not None, what="Orthanc answers")
         assert process.poll() is None, log.read_text()
         yield server
+
+
+def dicomweb_plugin() -> str:
+    """Return the plugin that gives Orthanc DICOMweb, for its settings; skip or fail the test where it is missing."""
+    if not _DICOMWEB.exists():
+        require_tools("orthanc-dicomweb")  # the name of its package
+    return str(_DICOMWEB)
 
 
 def _configuration(folder: Path, peers: Mapping[str, Peer]) -> dict[str, Any]:

@@ -20,14 +20,12 @@ from stact_pacs.deliver.evidence import gather
 from stact_pacs.deliver.outcomes import Accepted
 from stact_pacs.deliver.stow import StowSender
 from stact_pacs.domain import ObjectKind, ResultObject, UnprovenDelivery, derived_uid
-from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, Destination, WebDestination
-from tests.integration.loopback_namespace import loopback_namespace, require_tools, wait_until
-from tests.integration.orthanc_server import orthanc
+from tests.integration.archives import dcmqrscp
+from tests.integration.orthanc_server import dicomweb_plugin, orthanc
 from tests.integration.test_deliver_real_servers import result_object
 
 SETTINGS = Deliver(timeout_s=60)
-DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 def unproven(number: int, result: ResultObject) -> UnprovenDelivery:
@@ -49,12 +47,9 @@ def unproven(number: int, result: ResultObject) -> UnprovenDelivery:
 
 @pytest.mark.tools
 def test_orthanc_takes_results_by_stow_and_proves_them_by_qido(tmp_path: Path) -> None:
-    require_tools("Orthanc")
-    if not DICOMWEB.exists():
-        require_tools("orthanc-dicomweb")  # the name of its package
     stored = [result_object("seg", ObjectKind.SEG, 300_000), result_object("sr", size_bytes=11_000)]
     never_sent = result_object("never")
-    with orthanc(tmp_path, settings={"Plugins": [str(DICOMWEB)]}) as server, server.namespace.inside():
+    with orthanc(tmp_path, settings={"Plugins": [dicomweb_plugin()]}) as server, server.namespace.inside():
         destination = WebDestination(name="orthanc", url=f"{server.url}/dicom-web", proof="query")
         sender = StowSender(SETTINGS)
         sender.echo(destination)
@@ -103,34 +98,14 @@ def with_class(number: int, sop_class_uid: str) -> ResultObject:
 @pytest.mark.tools
 @pytest.mark.parametrize("syntax", ["explicit", "implicit", "deflated"])
 def test_dcmqrscp_takes_each_transfer_syntax_and_proves_it(tmp_path: Path, syntax: str) -> None:
-    require_tools("dcmqrscp")
-    (tmp_path / "held").mkdir()
-    configuration = tmp_path / "dcmqrscp.cfg"
-    configuration.write_text(
-        "NetworkTCPPort = 11114\nMaxPDUSize = 16384\nMaxAssociations = 4\n"
-        "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
-        f"AETable BEGIN\nARCHIVE {tmp_path / 'held'} RW (200, 1024mb) ANY\nAETable END\n"
-    )
-    destination = Destination(
-        name="dcmtk", host="127.0.0.1", port=11114, ae_title="ARCHIVE", proof="query", transfer_syntaxes=(syntax,)
-    )
-    result, sender = result_object("one", size_bytes=5000), CStoreSender(SETTINGS)
+    result = result_object("one", size_bytes=5000)
     options = ["--prefer-deflated"] if syntax == "deflated" else []
-    command = ["dcmqrscp", "--config", str(configuration), *options]
-    with loopback_namespace() as namespace, namespace.server(*command, log=tmp_path / "log"), namespace.inside():
-        wait_until(lambda: answers(sender, destination), what="dcmqrscp answers")
-        (outcome,) = sender.send([result], destination)
-        evidence = gather(destination, [unproven(1, result), unproven(2, result_object("never"))], SETTINGS)
+    with dcmqrscp(tmp_path, *options) as archive:
+        there = archive.destination.model_copy(update={"proof": "query", "transfer_syntaxes": (syntax,)})
+        (outcome,) = CStoreSender(SETTINGS).send([result], there)
+        evidence = gather(there, [unproven(1, result), unproven(2, result_object("never"))], SETTINGS)
     assert isinstance(outcome, Accepted), outcome
     assert set(evidence) == {1}
-
-
-def answers(sender: CStoreSender, destination: Destination) -> bool:
-    try:
-        sender.echo(destination)
-    except DestinationUnavailable:
-        return False
-    return True
 
 
 @contextmanager

@@ -1,8 +1,5 @@
 """Sending to servers that others wrote: DCMTK's storescp and Orthanc."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +13,8 @@ from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
 from stact_pacs.domain import ObjectKind, ResultObject, derived_uid
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, Destination
-from tests.integration.loopback_namespace import Namespace, loopback_namespace, require_tools, wait_until
+from tests.integration.archives import storescp
+from tests.integration.loopback_namespace import loopback_namespace, require_tools, wait_until
 from tests.integration.orthanc_server import orthanc
 
 pytestmark = pytest.mark.tools
@@ -47,44 +45,11 @@ def result_object(name: str, kind: ObjectKind = ObjectKind.SR, size_bytes: int =
     )
 
 
-@dataclass
-class StoreScp:
-    """A running storescp."""
-
-    namespace: Namespace
-    folder: Path
-    destination: Destination
-
-    def files(self) -> list[Path]:
-        return sorted(path for path in self.folder.iterdir() if path.is_file())
-
-
-@contextmanager
-def storescp(tmp_path: Path, *options: str) -> Iterator[StoreScp]:
-    require_tools("storescp")
-    folder = tmp_path / "storescp"
-    folder.mkdir()
-    command = ["storescp", "--aetitle", "DCMTK", "--output-directory", str(folder), *options, "11113"]
-    with loopback_namespace() as namespace, namespace.server(*command, log=tmp_path / "storescp.log"):
-        destination = Destination(name="dcmtk", host="127.0.0.1", port=11113, ae_title="DCMTK")
-        with namespace.inside():
-            wait_until(lambda: _echoes(destination), what="storescp answers")
-            yield StoreScp(namespace, folder, destination)
-
-
-def _echoes(destination: Destination) -> bool:
-    try:
-        SENDER.echo(destination)
-    except DestinationUnavailable:
-        return False
-    return True
-
-
 def test_storescp_holds_every_data_set_bit_for_bit(tmp_path: Path) -> None:
     objects = [result_object("seg", ObjectKind.SEG, 3_500_000), result_object("sr", size_bytes=11_000)]
     with storescp(tmp_path, "--bit-preserving", "--max-pdu", "16384") as server:
         outcomes = SENDER.send(objects, server.destination)
-        held = [path.read_bytes() for path in server.files()]
+        held = server.contents()
     assert [outcome.status for outcome in outcomes if isinstance(outcome, Accepted)] == [0, 0]
     for result in objects:
         data_set = result.content[result.content.index(b"\x08\x00\x16\x00UI") :]  # SOP Class UID is its first element

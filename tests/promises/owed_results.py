@@ -1,6 +1,7 @@
 """Results that are owed, in a database: what the promises of the delivery start from and look at."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -56,8 +57,8 @@ def result_object(job_key: str, kind: ObjectKind) -> ResultObject:
     )
 
 
-def owe_results(database: Database, count: int) -> dict[str, ResultObject]:
-    """Finish jobs that owe a SEG and an SR each; return the objects by SOP Instance UID."""
+def owe_results(database: Database, count: int, *, destinations: Sequence[str] = ("pacs",)) -> dict[str, ResultObject]:
+    """Finish jobs that owe each destination a SEG and an SR; return the objects by SOP Instance UID."""
     now = datetime.now(UTC)
     instances, series = InstanceRecords(database), SeriesRecords(database)
     for number in range(count):
@@ -75,16 +76,19 @@ def owe_results(database: Database, count: int) -> dict[str, ResultObject]:
         instances.admit(instance, now=now)
     for candidate in series.open_series():
         series.close(candidate, [CineSource(instances=candidate.instances)], bundle_digest="b" * 64, now=now)
-    return {result.sop_instance_uid: result for _ in range(count) for result in _finish_one(JobRecords(database), now)}
+    jobs = JobRecords(database)
+    finished = [_finish_one(jobs, destinations, now) for _ in range(count)]
+    return {result.sop_instance_uid: result for objects in finished for result in objects}
 
 
-def _finish_one(jobs: JobRecords, now: datetime) -> tuple[ResultObject, ...]:
+def _finish_one(jobs: JobRecords, destinations: Sequence[str], now: datetime) -> tuple[ResultObject, ...]:
     job = jobs.claim(owner="test", now=now, lease_s=600)
     assert job is not None
     objects = (result_object(job.job_key, ObjectKind.SEG), result_object(job.job_key, ObjectKind.SR))
     record = {"outcome": "no_nodule", "reason": None, "nodules": []}
     result = CaseResult(outcome=Outcome.NO_NODULE, record=record, objects=objects, attachments=())
-    jobs.finish(job, result, destinations={"pacs": tuple(result.variant for result in objects)}, now=now)
+    owed = tuple(result.variant for result in objects)
+    jobs.finish(job, result, destinations=dict.fromkeys(destinations, owed), now=now)
     return objects
 
 

@@ -29,6 +29,8 @@ from tests.promises.owed_results import QUICK, assert_all_there, copies_in, outb
 
 PACS = Destination(name="pacs", host="127.0.0.1", port=104, ae_title="PACS")
 STEP_S = 5
+SLOW_S = 0.03
+"""For every 4 KiB or less: an object of 20 kB takes a fifth of a second, which is within all time limits."""
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ class ForgetfulPacs(MiniPacs):
 def test_a_pacs_that_stores_but_drops_a_fifth_of_its_answers_has_each_result_in_identical_copies(
     database: Database, tmp_path: Path, scale: int
 ) -> None:
-    owed = owe_results(database, 10 * scale)
+    owed = owe_results(database, 25 * scale)
     with ForgetfulPacs(tmp_path / "pacs") as pacs:
         deliver_until_settled(outbox_to(pacs.destination("pacs"), database), database)
         assert pacs.dropped > 0
@@ -173,31 +175,34 @@ class MoodyProxy:
             elif mood == "rejects":
                 client.recv(4096)
                 client.sendall(bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 1]))  # transient, temporary congestion
-            elif mood in ("open", "cuts"):
+            elif mood in ("open", "cuts", "slow"):
                 with socket.create_connection(("127.0.0.1", self._target_port)) as target:
-                    self._pass_on(client, target, 30_000 if mood == "cuts" else 1 << 40)
+                    budget = 30_000 if mood == "cuts" else 1 << 40
+                    self._pass_on(client, target, budget, pause_s=SLOW_S if mood == "slow" else 0)
 
-    def _pass_on(self, client: socket.socket, target: socket.socket, budget: int) -> None:
+    def _pass_on(self, client: socket.socket, target: socket.socket, budget: int, pause_s: float) -> None:
         while budget > 0 and not self._stop.is_set():
             for source in select.select([client, target], [], [], 0.1)[0]:
                 part = source.recv(min(budget, 4096))
                 if not part:
                     return
+                time.sleep(pause_s)
                 (target if source is client else client).sendall(part)
                 budget -= len(part)
 
 
+@pytest.mark.timeout(900)
 def test_whatever_stands_between_us_and_the_pacs_all_results_arrive_when_it_is_gone(
     database: Database, tmp_path: Path, scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: dict[str, Any] = {"timeout_s": 1.0, "retry_cap_s": 1.0, "lease_s": 5}
     quick = QUICK.model_copy(update=settings)
-    owed = owe_results(database, 5 * scale)
-    mood_s = 0.9 * scale  # all five together 4.5 s, or 45 s at full size
+    owed = owe_results(database, 25 * scale)
+    mood_s = 0.9 * scale  # all six together 5.4 s, or 54 s at full size
     with MiniPacs(tmp_path / "pacs") as pacs, closing(MoodyProxy(pacs.port)) as proxy:
         there = Destination(name="pacs", host="127.0.0.1", port=proxy.port, ae_title="MINI_PACS")
         outbox = outbox_to(there, database, quick)
-        for mood in ("refuses", "black hole", "cuts", "out of resources", "rejects"):
+        for mood in ("refuses", "black hole", "slow", "cuts", "out of resources", "rejects"):
             proxy.mood = "open" if mood == "out of resources" else mood
             pacs.fail_rate = 1.0 if mood == "out of resources" else 0.0
             ends_at = time.monotonic() + mood_s

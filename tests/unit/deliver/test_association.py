@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stact_pacs.deliver.association import Context, associate
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
@@ -20,6 +21,7 @@ from stact_pacs.settings.delivering import Deliver, Destination
 from tests.unit.deliver.peer_words import C_ECHO_RSP, RELEASE_RQ, accepted, p_data, response
 
 ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])
+VERIFICATION = Context("1.2.840.10008.1.1", "1.2.840.10008.1.2")
 QUICK = CStoreSender(Deliver(timeout_s=0.5))
 
 
@@ -185,3 +187,11 @@ def test_a_connection_that_does_not_come_about_is_left_after_the_time_limit(make
     assert time.monotonic() - begun < 5
     assert isinstance(outcome, TryLater)
     assert "cannot be reached: no connection in 0.5 s" in outcome.text
+
+
+def test_an_answer_is_left_to_who_asked_for_it(mini_pacs: MiniPacs) -> None:
+    with associate(mini_pacs.destination(), [VERIFICATION], calling="TEST", timeout_s=2) as association:
+        arrived = association._library.dimse.msg_queue
+        arrived.put((1, None))
+        time.sleep(0.1)  # the thread of the association looks every millisecond
+        assert arrived.get_nowait() == (1, None)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,6 +20,8 @@ from stact_pacs.domain import UnprovenDelivery
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, WebDestination
 
+MEGABYTE = 1_000_000
+
 
 class Service:
     """A DICOMweb service that answers every request in the same way, and keeps what it was asked."""
@@ -27,6 +30,8 @@ class Service:
         self.status, self.body, self.headers = 200, b"", {"Content-Type": "application/dicom+json"}
         self.requests: list[tuple[str, str, bytes]] = []
         self.url = ""
+        self.pause_s = 0.0
+        """After every megabyte that it reads."""
 
     def destination(self, **settings: Any) -> WebDestination:
         return WebDestination(name="web", url=self.url, **settings)
@@ -52,13 +57,20 @@ def service() -> Iterator[Service]:
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                return b"".join(self._parts(int(self.headers.get("Content-Length", 0))))
             body = b""
             while size := int(self.rfile.readline(), 16):
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
             return body
+
+        def _parts(self, left: int) -> Iterator[bytes]:
+            while left:
+                part = self.rfile.read(min(left, MEGABYTE))
+                left -= len(part)
+                time.sleep(kept.pause_s)
+                yield part
 
         def log_message(self, *_: Any) -> None:
             return
@@ -84,8 +96,8 @@ def answer(uid: str, failure: int | None = None, warning: int | None = None) -> 
 
 
 @contextmanager
-def connected(service: Service, **settings: Any) -> Iterator[Any]:
-    with StowSender(Deliver(timeout_s=2)).association(service.destination(**settings)) as association:
+def connected(service: Service, *, timeout_s: float = 2, **settings: Any) -> Iterator[Any]:
+    with StowSender(Deliver(timeout_s=timeout_s)).association(service.destination(**settings)) as association:
         yield association
 
 
@@ -98,6 +110,26 @@ def test_the_stored_bytes_go_over_the_wire(service: Service, make_object: Callab
     ((method, path, body),) = service.requests
     assert (method, path) == ("POST", "/dicom-web/studies")
     assert body.count(result.content) == 1
+
+
+def test_a_slow_line_has_as_long_as_bytes_go_over_it(service: Service, make_object: Callable) -> None:
+    result = make_object(TextValue="x" * 25 * MEGABYTE)  # more than the buffers of a connection hold
+    service.body, service.pause_s = answer(result.sop_instance_uid), 0.1
+    begun_at = time.monotonic()
+    with connected(service, timeout_s=1) as association:
+        assert isinstance(association.store(result), Accepted)
+    assert time.monotonic() - begun_at > 2
+
+
+def test_a_line_that_is_stuck_ends_at_the_time_limit(service: Service, make_object: Callable) -> None:
+    service.pause_s = 3
+    begun_at = time.monotonic()
+    with (
+        connected(service, timeout_s=1) as association,
+        pytest.raises(DestinationUnavailable, match="no answer in time"),
+    ):
+        association.store(make_object(TextValue="x" * 25 * MEGABYTE))
+    assert time.monotonic() - begun_at < 3
 
 
 OURS, ANOTHERS = "1.2.3", "1.2.4"

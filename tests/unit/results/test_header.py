@@ -27,7 +27,7 @@ from tests.unit.results.builders_results import (
 )
 from tests.unit.results.judges import dciodvfy
 
-CHARSET_FILES = sorted(Path(path) for path in get_charset_files("chr*.dcm") if "SQEncoding" not in path)
+CHARSET_FILES = sorted(Path(path) for path in get_charset_files("chr*.dcm"))
 TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
     "ReferringPhysicianName", "StudyID", "AccessionNumber",
@@ -56,17 +56,34 @@ def identity_of(source: CineSource, **elements: bytes | None) -> Dataset:
     return read_source_header(altered(source, **elements)).identity
 
 
+@pytest.mark.parametrize("keyword", ["PatientName", "ReferringPhysicianName"])
 @pytest.mark.parametrize("path", CHARSET_FILES, ids=lambda path: path.stem)
-def test_a_name_in_any_character_set_comes_out_in_utf_8(two_frames: CineSource, path: Path) -> None:
-    foreign = dcmread(path)
-    raw_name, terms = foreign.get_item("PatientName").value, foreign.SpecificCharacterSet
-    terms = terms if isinstance(terms, str) else "\\".join(terms)
-    source = altered(two_frames, PatientName=raw_name, SpecificCharacterSet=terms.encode())
-    objects = built(source, cine_of(source), findings_of(cine_of(source)), outputs=("SEG", "SR", "SC", "KOS", "PDF"))
+def test_a_name_in_any_character_set_comes_out_in_utf_8(two_frames: CineSource, path: Path, keyword: str) -> None:
+    raw_name, terms, name = foreign_name(path)
+    source = altered(two_frames, SpecificCharacterSet=terms, **{keyword: raw_name})
+    outputs = tuple(kind.value for kind in ObjectKind)
+    objects = built(source, cine_of(source), findings_of(cine_of(source)), outputs=outputs)
+    assert set(objects) == set(ObjectKind)
     for result in objects.values():
         dataset = dataset_of(result)
         assert dataset.SpecificCharacterSet == "ISO_IR 192"
-        assert str(dataset.PatientName) == str(foreign.PatientName).rstrip("=")
+        assert str(dataset[keyword].value) == name
+
+
+def foreign_name(path: Path) -> tuple[bytes, bytes, str]:
+    """Return the patient's name of a file of pydicom's, its character sets, both as they lie, and the name as text."""
+    dataset = dcmread(path)
+    terms = dataset.SpecificCharacterSet
+    if "PatientName" not in dataset:
+        dataset = dataset.RequestedProcedureCodeSequence[0]
+        terms = dataset.get("SpecificCharacterSet", terms)
+    raw_name = dataset.get_item("PatientName").value
+    terms = terms if isinstance(terms, str) else "\\".join(terms)
+    return raw_name, terms.encode(), str(dataset.PatientName).rstrip("=")
+
+
+def test_there_are_thirty_names_and_more_to_try() -> None:
+    assert len(CHARSET_FILES) * 2 >= 30
 
 
 def test_absent_attributes_of_type_2_are_written_empty(two_frames: CineSource, tmp_path: Path) -> None:

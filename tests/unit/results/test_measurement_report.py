@@ -22,7 +22,7 @@ from tests.unit.results.builders_results import (
     source_of,
     written,
 )
-from tests.unit.results.judges import dcentvfy, dciodvfy, dsrdump, pixelmed, tid1500reader
+from tests.unit.results.judges import dcentvfy, dciodvfy, dsrdump, tid1500reader
 
 SEG, SR = ObjectKind.SEG, ObjectKind.SR
 PROBABILITY, LONG_AXIS, SHORT_AXIS, REGION, COMMENT = "111047", "103339001", "103340004", "111030", "121106"
@@ -190,14 +190,6 @@ def test_dcmqi_reads_the_report(two_frames: CineSource, tmp_path: Path) -> None:
     read = json.loads(tid1500reader(written(tmp_path, scored(two_frames))[SR], tmp_path))
     (measured,) = [m for m in read["Measurements"] if "ReferencedSegment" in m]
     assert (measured["ReferencedSegment"], measured["measurementItems"][0]["value"]) == (1, "82.31")
-
-
-@pytest.mark.tools
-@pytest.mark.slow
-@pytest.mark.parametrize("outcome", ["scored", "not_scored"])
-def test_pixelmed_finds_every_row_of_the_templates_kept(two_frames: CineSource, tmp_path: Path, outcome: str) -> None:
-    objects = scored(two_frames) if outcome == "scored" else built(two_frames, None, NOT_SCORED)
-    assert pixelmed(written(tmp_path, objects)[SR]) == []
 
 
 def groups_of(objects) -> list:
