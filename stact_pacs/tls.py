@@ -16,7 +16,7 @@ from stact_pacs.settings.delivering import ClientTls
 from stact_pacs.settings.loading import require_owner_only
 from stact_pacs.settings.receiving import ReceiveTls
 
-_SUITES_OF_TLS_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+SUITES_OF_TLS_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Forward secrecy and AEAD (RFC 9325 4.2); TLS 1.3 has no other suites."""
 _WARN_DAYS = 30
 _URGENT_DAYS = 7
@@ -51,7 +51,7 @@ def server_context(settings: ReceiveTls) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_SUITES_OF_TLS_1_2)
+    context.set_ciphers(SUITES_OF_TLS_1_2)
     # A peer that may renegotiate costs us a key exchange as often as it likes; DICOM senders resume no sessions.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
     context.num_tickets = 0
@@ -73,7 +73,7 @@ def client_context(settings: ClientTls) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_SUITES_OF_TLS_1_2)
+    context.set_ciphers(SUITES_OF_TLS_1_2)
     context.check_hostname = settings.check_host_name
     if settings.ca_file is None:
         context.load_default_certs()

@@ -10,6 +10,7 @@ from stact_pacs import __version__
 from stact_pacs.cli import (
     cohort,
     commitments,
+    conformance,
     database,
     deliveries,
     demo,
@@ -65,6 +66,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(database.app, name="db")
 report.add_to(app)
+conformance.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(cohort.app, name="cohort")
 training.add_to(app)

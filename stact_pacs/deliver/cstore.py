@@ -33,6 +33,13 @@ RESULT_SOP_CLASSES = (
 )
 """What results can be: an outbox proposes all, because it does not know what will be due next."""
 
+
+def offered_syntaxes(destination: Destination, sop_class_uid: str) -> tuple[str, ...]:
+    """Return the transfer syntaxes in which results of a SOP class are offered to a destination, the best first."""
+    syntaxes = (TRANSFER_SYNTAXES[name] for name in destination.transfer_syntaxes)
+    return (*syntaxes, *_COMPRESSED.get(sop_class_uid, ()))
+
+
 FileProgress = Callable[[int, int], None]
 """Called as `progress(done, total)` after each file."""
 
@@ -81,11 +88,10 @@ class CStoreSender:
         DeliveryRefused
             The association was rejected for good.
         """
-        syntaxes = [TRANSFER_SYNTAXES[name] for name in destination.transfer_syntaxes]
         contexts = [
             Context(sop_class, syntax)
             for sop_class in sop_class_uids
-            for syntax in (*syntaxes, *_COMPRESSED.get(sop_class, ()))
+            for syntax in offered_syntaxes(destination, sop_class)
         ]
         with self._associate(destination, contexts) as association:
             yield ResultAssociation(association, destination)

@@ -17,7 +17,9 @@ from stact_pacs.settings.delivering import Destination
 
 log = get_logger()
 
-_STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+QUERY_MODEL = "1.2.840.10008.5.1.4.1.2.2.1"
+"""Study Root Query/Retrieve Information Model - FIND."""
+QUERY_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _MOST_INSTANCES = 10_000
 """A series of more instances is not counted: no ultrasound series has as many."""
 _MOST_QUESTIONS = 1000
@@ -34,11 +36,11 @@ def find_instances(archive: Destination, key: SeriesKey, *, calling: str, timeou
     DeliveryRefused
         It rejects the association for good.
     """
-    contexts = [Context(_STUDY_ROOT_FIND, syntax) for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)]
+    contexts = [Context(QUERY_MODEL, syntax) for syntax in QUERY_TRANSFER_SYNTAXES]
     with associate(archive, contexts, calling=calling, timeout_s=timeout_s) as association:
         if not any(association.accepts(context) for context in contexts):
             raise DestinationUnavailable(f"{archive.ae_title} does not offer Study Root C-FIND.")
-        matches = association.find(_identifier(key), sop_class_uid=_STUDY_ROOT_FIND, most=_MOST_INSTANCES)
+        matches = association.find(_identifier(key), sop_class_uid=QUERY_MODEL, most=_MOST_INSTANCES)
     return {str(match.get("SOPInstanceUID", "")): str(match.get("SOPClassUID", "")) for match in matches}
 
 

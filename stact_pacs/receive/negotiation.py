@@ -21,6 +21,7 @@ from stact_pacs.receive.status import (
     Rejection,
 )
 
+VERIFICATION = str(Verification)
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _VERSION_1 = 0b1
 _ACCEPTED = 0
@@ -141,7 +142,7 @@ def supported_contexts() -> tuple[Supported, ...]:
     """
     storage = tuple(sorted(SUPPORTED_TRANSFER_SYNTAXES, key=_loss_rank))
     return (
-        Supported(abstract_syntax=str(Verification), transfer_syntax=_UNCOMPRESSED),
+        Supported(abstract_syntax=VERIFICATION, transfer_syntax=_UNCOMPRESSED),
         Supported(abstract_syntax=str(StorageCommitmentPushModel), transfer_syntax=_LITTLE_ENDIAN),
         *(Supported(abstract_syntax=str(uid), transfer_syntax=storage) for uid in SUPPORTED_SOP_CLASSES),
     )

@@ -42,6 +42,31 @@ NO_SUCH_ACTION = Status(0x0123, "The only Action Type ID is 1", "PS3.7 10.1.4.1.
 NOT_AUTHORIZED = Status(0x0124, "No address is known to report to", "PS3.7 10.1.4.1.10")
 RESOURCE_LIMITATION = Status(0x0213, "Out of resources, or too many instances", "PS3.7 10.1.4.1.10")
 
+C_ECHO_STATUSES = (SUCCESS,)
+C_STORE_STATUSES = (
+    SUCCESS,
+    OUT_OF_RESOURCES,
+    DATA_SET_MISMATCH,
+    CANNOT_UNDERSTAND,
+    CONFLICTING_INSTANCE,
+    INVALID_SOP_INSTANCE,
+    SOP_CLASS_NOT_SUPPORTED,
+    PROCESSING_FAILURE,
+)
+N_ACTION_STATUSES = (
+    SUCCESS,
+    PROCESSING_FAILURE,
+    NO_SUCH_SOP_INSTANCE,
+    INVALID_ARGUMENT_VALUE,
+    INVALID_SOP_INSTANCE,
+    NO_SUCH_SOP_CLASS,
+    NO_SUCH_ACTION,
+    NOT_AUTHORIZED,
+    RESOURCE_LIMITATION,
+)
+OTHER_STATUSES = (UNRECOGNIZED_OPERATION,)
+"""Of any other operation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -65,6 +90,14 @@ PROTOCOL_VERSION_NOT_SUPPORTED = Rejection(1, 2, 2, "protocol version not suppor
 TEMPORARY_CONGESTION = Rejection(2, 3, 1, "temporary congestion")
 """Disk below its reserve, no database, or a fault of ours. A sender that is refused for good would stop trying."""
 LOCAL_LIMIT_EXCEEDED = Rejection(2, 3, 2, "local limit exceeded")
+REJECTIONS = (
+    APPLICATION_CONTEXT_NOT_SUPPORTED,
+    CALLING_AE_NOT_RECOGNIZED,
+    CALLED_AE_NOT_RECOGNIZED,
+    PROTOCOL_VERSION_NOT_SUPPORTED,
+    TEMPORARY_CONGESTION,
+    LOCAL_LIMIT_EXCEEDED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +119,10 @@ ABORT_NOT_SPECIFIED = Abort(2, 0, "reason not specified")
 ABORT_UNRECOGNIZED_PDU = Abort(2, 1, "unrecognized PDU")
 ABORT_UNEXPECTED_PDU = Abort(2, 2, "unexpected PDU")
 ABORT_INVALID_PARAMETER = Abort(2, 6, "invalid PDU parameter value")
+ABORTS = (
+    ABORT_BY_USER,
+    ABORT_NOT_SPECIFIED,
+    ABORT_UNRECOGNIZED_PDU,
+    ABORT_UNEXPECTED_PDU,
+    ABORT_INVALID_PARAMETER,
+)

@@ -31,6 +31,12 @@ def index_page(cases: Sequence[CaseRecord | JobSummary]) -> str:
     return render("report_index.html", view=index_view(cases))
 
 
+def conformance_page(statement: Any) -> str:
+    """Return a conformance statement (`conformance.Statement`) as HTML."""
+    note = "Made by the software from its settings. Not certified by anybody."
+    return render("conformance.html", unverified=note, statement=statement)
+
+
 def write_case(case: CaseRecord, folder: Path, *, name: str = "") -> Path:
     """Write the report of a case into the folder and return its path.
 

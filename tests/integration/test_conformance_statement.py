@@ -1,0 +1,52 @@
+"""What the statement says of the listener is what the listener does, and the command writes it."""
+
+import json
+from pathlib import Path
+
+from pynetdicom import AE, build_context
+from typer.testing import CliRunner
+
+from stact_pacs.cli import app
+from stact_pacs.conformance import statement_of
+from stact_pacs.domain import ModelIdentity
+from stact_pacs.settings.whole import Settings
+from tests.integration.receiving import receiver
+
+MODEL = ModelIdentity(name="made-up", version="1.0.0", sha256="5e" * 32, statement="Synthetic data only.")
+CT = "1.2.840.10008.5.1.4.1.1.2"
+VIDEO = "1.2.840.10008.1.2.4.102"
+
+
+def accepted(port: int, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    ae = AE(ae_title="SCU")
+    found: set[tuple[str, str]] = set()
+    for start in range(0, len(pairs), 128):
+        contexts = [build_context(abstract, syntax) for abstract, syntax in pairs[start : start + 128]]
+        association = ae.associate("127.0.0.1", port, contexts=contexts, ae_title="STACT_PACS")
+        assert association.is_established
+        found |= {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
+        association.release()
+    return found
+
+
+def test_the_listener_accepts_exactly_what_the_statement_lists(tmp_path: Path) -> None:
+    (section,) = (each for each in statement_of(Settings(), MODEL).sections if each.number == "4.2")
+    listed = [(row[1], row[3]) for row in section.tables[0].rows]
+    others = [(CT, listed[0][1]), (listed[-1][0], VIDEO)]
+    with receiver(tmp_path) as service:
+        assert accepted(service.port, [*listed, *others]) == set(listed)
+
+
+def test_the_command_writes_all_three_forms(tmp_path: Path) -> None:
+    settings = tmp_path / "stact-pacs.toml"
+    settings.write_text('[receive]\nae_title = "OURS"\n')
+
+    def run(*options: str) -> str:
+        result = CliRunner().invoke(app, ["--config", str(settings), "conformance", *options])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert "| Storage AE | OURS |" in run("--format", "markdown")
+    assert {each["number"] for each in json.loads(run("--json"))["sections"]} >= {"1", "4.2", "7"}
+    run("--out", str(tmp_path / "statement.html"))
+    assert "<h1>DICOM Conformance Statement</h1>" in (tmp_path / "statement.html").read_text()
