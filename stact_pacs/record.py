@@ -66,6 +66,7 @@ def _nodule(nodule: Nodule) -> dict[str, Any]:
     score = nodule.score
     return {
         "tracking_uid": nodule.tracking_uid,
+        "tracking_uid_kept": bool(nodule.tracking_uid_kept),
         "probability": _finite("probability", score.probability),
         "probability_sd": _finite("probability_sd", score.probability_sd),
         "member_probabilities": [_finite("member_probabilities", value) for value in score.member_probabilities],
@@ -74,6 +75,7 @@ def _nodule(nodule: Nodule) -> dict[str, Any]:
         "key_frame": int(nodule.key_frame) + 1,
         "long_axis_mm": _optional("long_axis_mm", nodule.long_axis_mm),
         "short_axis_mm": _optional("short_axis_mm", nodule.short_axis_mm),
+        "reaches_edge": bool(nodule.reaches_edge),
         "stack_attention": [_finite("stack_attention", weight) for weight in score.stack_attention],
         "stack_first_frames": [int(index) + 1 for index in score.stack_first_frames],
     }
