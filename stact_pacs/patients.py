@@ -75,18 +75,27 @@ def patient_key(file: Path) -> bytes:
 
 def _make(file: Path) -> None:
     """Put a file with a new key in place, whole, unless another process was first."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part = file.with_name(f".{file.name}.{secrets.token_hex(8)}.part")  # threads, too, have one each
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as written:
             written.write(f"{secrets.token_hex(_KEY_BYTES)}\n")
             written.flush()
             os.fsync(written.fileno())
         with suppress(FileExistsError):
             os.link(part, file)
+        _sync(file.parent)  # a key that a power failure takes back would leave digests that nobody can make again
     except OSError as error:
         raise Misconfigured(
             f"The file {file} cannot be made: {error.strerror}.", remedy="Correct database.patient_key_file."
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
