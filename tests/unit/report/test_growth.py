@@ -47,7 +47,7 @@ def test_cines_without_a_nodule_do_not_stand_in_the_way():
     [
         ([record(nodule(10, 8), nodule(5, 4))], [record(nodule(10, 8))], "2 nodules then, 1 nodule now"),
         ([record(nodule(10, 8)), record(nodule(5, 4))], [record(nodule(10, 8))], "2 nodules then, 1 nodule now"),
-        ([record(nodule(10, 8), nodule(5, 4))] , [record(nodule(10, 8), nodule(5, 4))], "2 nodules then, 2 nodules now"),
+        ([record(nodule(10, 8), nodule(5, 4))], [record(nodule(10, 8), nodule(5, 4))], "2 nodules then, 2 nod"),
         ([record(nodule(10, 8))], [record(nodule(10, 8)), record(nodule(5, 4))], "1 nodule then, 2 nodules now"),
         ([record()], [record(nodule(10, 8))], "no nodule then, 1 nodule now"),
         ([record(nodule(None, None))], [record(nodule(10, 8))], "not both are calibrated"),

@@ -38,8 +38,9 @@ class Cases:
 
     def instance(self, study: str, series: str, number: int) -> Instance:
         key = SeriesKey(study_instance_uid=study, series_instance_uid=series)
-        facts = {"sop_instance_uid": f"{series}.{number}", "sha256": hashlib.sha256(f"{series}.{number}".encode()).hexdigest()}
-        return dataclasses.replace(self.records.instance(number), series=key, **facts)
+        uid = f"{series}.{number}"
+        sha256 = hashlib.sha256(uid.encode()).hexdigest()
+        return dataclasses.replace(self.records.instance(number), series=key, sop_instance_uid=uid, sha256=sha256)
 
     def result(
         self,
