@@ -132,12 +132,14 @@ def _change(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]
     bar = "both axes reach" if found.reaches_growth else "not both axes reach"
     return Cell(
         text=f"long {_axis_change(found.long_axis)}, short {_axis_change(found.short_axis)}",
-        note=f"if it is the same nodule; {bar} 20 % and 2 mm",
+        note=f"if it is the same nodule; {bar} 20\N{NO-BREAK SPACE}% and 2\N{NO-BREAK SPACE}mm",
     )
 
 
 def _axis_change(axis: AxisChange) -> str:
-    return f"{_signed(axis.difference_mm, 1)} mm ({_signed(100 * axis.share, 0)} %)"
+    """Return the difference in mm and as a percentage, which no line break parts from their units."""
+    words_of = f"{_signed(axis.difference_mm, 1)} mm ({_signed(100 * axis.share, 0)} %)"
+    return words_of.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _signed(number: float, digits: int) -> str:

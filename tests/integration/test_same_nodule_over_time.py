@@ -236,11 +236,11 @@ def test_the_page_and_the_command_line_show_the_earlier_study(clinic: Clinic) ->
         assert secret not in ran.stdout
 
 
-def test_the_database_holds_nothing_by_which_a_patient_can_be_named(clinic: Clinic) -> None:
+def test_what_finds_a_patient_in_the_database_names_nobody(clinic: Clinic) -> None:
+    """The DICOM objects in it do, packed: they are what is sent. Nothing else adds to that."""
     clinic.send(clinic.phantom(PatientID="CANARY4711", IssuerOfPatientID="CANARYHOSP", PatientBirthDate="18991231"))
     clinic.score()
-    objects_hold_it = clinic.read(clinic.stact.jobs.list()[0].id, ObjectKind.SR).PatientID
-    assert objects_hold_it == "CANARY4711"  # the DICOM objects do, packed; they are what is sent to the PACS
+    assert clinic.read(clinic.stact.jobs.list()[0].id, ObjectKind.SR).PatientID == "CANARY4711"
     data = clinic.stact.settings.data_dir
     for file in data.glob("stact-pacs.sqlite3*"):
         content = file.read_bytes()
