@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -91,9 +91,21 @@ def check_database(app: App) -> Checked:
 
 
 def check_patient_key(app: App) -> Checked:
-    """Ask whether the key is sound under which a patient's earlier results are found."""
-    problems = _problems_of("database.patient_key_file", lambda: patient_key(app.settings.patient_key_file))
-    return Checked(name="patient key", problems=problems, summary="there, for its owner only")
+    """Ask whether the key is sound under which a patient's earlier results are found; one that was lost is missed."""
+    file = app.settings.patient_key_file
+    if file.exists():
+        problems = _problems_of("database.patient_key_file", lambda: patient_key(file))
+        return Checked(name="patient key", problems=problems, summary="there, for its owner only")
+    with suppress(StactError):  # what is wrong with the database, its own check says
+        if app.jobs.know_patients():
+            problem = Problem(
+                where=str(file),
+                text="The key of the patients on record is missing: their earlier results will not be found.",
+                remedy="Put the file back from your backup. Without it, the worker makes a new key.",
+                fatal=False,
+            )
+            return Checked(name="patient key", problems=(problem,), summary="")
+    return Checked(name="patient key", problems=(), summary="made with the first result")
 
 
 def check_port(app: App) -> Checked:

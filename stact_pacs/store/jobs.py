@@ -196,6 +196,11 @@ class JobRecords:
         with self._database.read() as connection:
             return cases.result_object(connection, job_id, kind, profile)
 
+    def know_patients(self) -> bool:
+        """Say whether a result is on record whose patient can be found by digest."""
+        with self._database.read() as connection:
+            return priors.know_patients(connection)
+
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state; every state is there."""
         with self._database.read() as connection:

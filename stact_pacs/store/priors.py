@@ -28,6 +28,12 @@ def remember(connection: Connection, job_id: int, result: CaseResult) -> None:
     connection.execute(sa.insert(job_patients).values(row))
 
 
+def know_patients(connection: Connection) -> bool:
+    """Say whether any result has a patient's digest."""
+    found = sa.select(job_patients.c.job_id).where(job_patients.c.patient_id_digest.is_not(None)).limit(1)
+    return connection.execute(found).scalar_one_or_none() is not None
+
+
 def study_date(connection: Connection, job_id: int) -> Any:
     """Return the Study Date of a job with a result; None when it is not stated."""
     return connection.execute(

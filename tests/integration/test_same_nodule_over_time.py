@@ -13,6 +13,7 @@ from pydicom.dataset import FileDataset
 from typer.testing import CliRunner
 
 from stact_pacs import app as application
+from stact_pacs.checks import check_patient_key
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cli import app as command_line
 from stact_pacs.domain import ObjectKind, Unknown, Uptime, derived_uid
@@ -248,3 +249,21 @@ def test_what_finds_a_patient_in_the_database_names_nobody(clinic: Clinic) -> No
     key = (data / "patient.key").read_text(encoding="ascii").strip()
     assert len(key) == 64
     assert not any(key.encode() in file.read_bytes() for file in data.glob("stact-pacs.sqlite3*"))
+
+
+def test_a_key_that_was_lost_is_missed_by_check(clinic: Clinic) -> None:
+    key = clinic.stact.settings.patient_key_file
+    key.unlink()
+    assert check_patient_key(clinic.stact).problems == ()  # nothing depends on it yet
+    assert not key.exists()
+    clinic.send(clinic.phantom(**JANE))
+    clinic.score()
+    assert check_patient_key(clinic.stact).problems == ()
+    key.unlink()
+    (problem,) = check_patient_key(clinic.stact).problems
+    assert "earlier results will not be found" in problem.text
+    assert not problem.fatal
+    key.write_text("0" * 64)
+    key.chmod(0o644)
+    (problem,) = check_patient_key(clinic.stact).problems
+    assert problem.fatal
