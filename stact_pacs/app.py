@@ -28,6 +28,7 @@ from stact_pacs.domain import (
 )
 from stact_pacs.errors import NotFound
 from stact_pacs.log import get_logger
+from stact_pacs.patients import PatientDigester, patient_key
 from stact_pacs.settings.delivering import AnyDestination, Deliver, Destination, WebDestination
 from stact_pacs.settings.loading import read_secret
 from stact_pacs.settings.receiving import Peer
@@ -146,7 +147,6 @@ class App:
     @cached_property
     def desk(self) -> "Desk":
         from stact_pacs.flow import Desk
-        from stact_pacs.patients import PatientDigester, patient_key
         from stact_pacs.pipeline.scorer import Scorer
 
         compute = self.settings.compute
@@ -159,8 +159,12 @@ class App:
             eligibility=self.settings.eligibility,
             results=self.settings.results,
             wanted=self.wanted_objects,
-            patients=PatientDigester(patient_key(self.settings.patient_key_file)),
         )
+
+    @cached_property
+    def patients(self) -> PatientDigester:
+        """For the records alone: `process` on the command line keeps none, and makes no key."""
+        return PatientDigester(patient_key(self.settings.patient_key_file))
 
     # -- stages ----------------------------------------------------------------------------------------
 
@@ -293,6 +297,7 @@ class App:
             started_at=utc_now(),
             predecessors=self._reports_of(replaced),
             outlined_before=self._outlines_of(replaced),
+            patients=self.patients,
         )
 
     def _replaced_cases(self, job: Job) -> list[CaseRecord]:

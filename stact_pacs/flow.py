@@ -78,8 +78,6 @@ class Desk:
     eligibility: Eligibility
     results: Results
     wanted: frozenset[ObjectVariant]
-    patients: PatientDigester | None = None
-    """None where no result is kept, so no patient has to be found again."""
 
 
 def process(
@@ -90,9 +88,13 @@ def process(
     started_at: datetime,
     predecessors: Mapping[str, PredecessorObjects] = MappingProxyType({}),
     outlined_before: OutlinedCine | None = None,
+    patients: PatientDigester | None = None,
     progress: Progress | None = None,
 ) -> CaseResult:
-    """Turn one cine into its result: examined, written as DICOM, recorded, illustrated. Nothing is stored here."""
+    """Turn one cine into its result: examined, written as DICOM, recorded, illustrated. Nothing is stored here.
+
+    Where no result is kept, no patient has to be found again, and `patients` is None.
+    """
     cine, findings = examine(desk, source, job_key=job_key, progress=progress)
     if cine is not None and outlined_before is not None:
         findings = keep_tracking(findings, cine.frame_refs, outlined_before)
@@ -117,7 +119,7 @@ def process(
         record=record,
         objects=objects,
         attachments=case_pictures(cine, findings),
-        patient=desk.patients.digests(header.patient) if desk.patients else None,
+        patient=patients.digests(header.patient) if patients else None,
         study_date=header.study_date,
     )
 

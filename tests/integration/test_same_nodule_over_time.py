@@ -267,3 +267,12 @@ def test_a_key_that_was_lost_is_missed_by_check(clinic: Clinic) -> None:
     key.chmod(0o644)
     (problem,) = check_patient_key(clinic.stact).problems
     assert problem.fatal
+
+
+def test_scoring_files_without_an_installation_makes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_phantom_dicom(tmp_path / "phantom.dcm", seed=3, malignant=True, frames=FRAMES)
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(command_line, ["process", "phantom.dcm", "--out", "out", "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert len(list(tmp_path.rglob("report.html"))) == 1
+    assert list(tmp_path.rglob("*.key")) == []
