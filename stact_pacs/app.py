@@ -7,7 +7,7 @@ loads torch, and the worker's never opens a port.
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -15,9 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stact_pacs.bundle import Bundle, read_bundle
-from stact_pacs.domain import CaseResult, Job, ObjectKind, ObjectVariant, PredecessorObjects, Uptime
+from stact_pacs.domain import (
+    CaseRecord,
+    CaseResult,
+    Job,
+    ObjectKind,
+    ObjectVariant,
+    OutlinedCine,
+    PredecessorObjects,
+    ResultObject,
+    Uptime,
+)
 from stact_pacs.errors import NotFound
 from stact_pacs.log import get_logger
+from stact_pacs.patients import PatientDigester, patient_key
 from stact_pacs.settings.delivering import AnyDestination, Deliver, Destination, WebDestination
 from stact_pacs.settings.loading import read_secret
 from stact_pacs.settings.receiving import Peer
@@ -150,6 +161,11 @@ class App:
             wanted=self.wanted_objects,
         )
 
+    @cached_property
+    def patients(self) -> PatientDigester:
+        """For the records alone: `process` on the command line keeps none, and makes no key."""
+        return PatientDigester(patient_key(self.settings.patient_key_file))
+
     # -- stages ----------------------------------------------------------------------------------------
 
     @cached_property
@@ -273,34 +289,57 @@ class App:
     def _process(self, job: Job) -> CaseResult:
         from stact_pacs.flow import process
 
+        replaced = self._replaced_cases(job)
         return process(
             self.desk,
             job.source,
             job_key=job.job_key,
             started_at=utc_now(),
-            predecessors=self._reports_replaced_by(job),
+            predecessors=self._reports_of(replaced),
+            outlined_before=self._outlines_of(replaced),
+            patients=self.patients,
         )
 
-    def _reports_replaced_by(self, job: Job) -> dict[str, PredecessorObjects]:
-        """Return the reports of the series' revision before, by profile; those that there are."""
-        if job.predecessor_job_key is None:
-            return {}
+    def _replaced_cases(self, job: Job) -> list[CaseRecord]:
+        """Return the cases of the series' revisions before, newest first; one of them may have come to no result."""
+        cases = []
+        key = job.predecessor_job_key
+        while key is not None:
+            with suppress(NotFound):
+                cases.append(self.jobs.case(key))
+            key = cases[-1].predecessor_job_key if cases and cases[-1].job_key == key else None
+        return cases
+
+    def _reports_of(self, cases: Sequence[CaseRecord]) -> dict[str, PredecessorObjects]:
+        """Return the newest report in each profile that we write; those that there are."""
         found = {}
         for profile in sorted(variant.profile for variant in self.wanted_objects if variant.kind is ObjectKind.SR):
-            with suppress(NotFound):
-                found[profile] = self._report_of(job.predecessor_job_key, profile)
+            if report := self._newest(cases, ObjectKind.SR, profile):
+                found[profile] = PredecessorObjects(
+                    sr_sop_class_uid=report.sop_class_uid,
+                    sr_sop_instance_uid=report.sop_instance_uid,
+                    sr_series_instance_uid=report.series_instance_uid,
+                )
         return found
 
-    def _report_of(self, job_key: str, profile: str) -> PredecessorObjects:
-        """Return the report of a job in a profile; NotFound when the job came to none."""
-        case = self.jobs.case(job_key)
-        assert case.id is not None, "a case on record has an id"
-        report = self.jobs.result_object(case.id, ObjectKind.SR, profile)
-        return PredecessorObjects(
-            sr_sop_class_uid=report.sop_class_uid,
-            sr_sop_instance_uid=report.sop_instance_uid,
-            sr_series_instance_uid=report.series_instance_uid,
-        )
+    def _outlines_of(self, cases: Sequence[CaseRecord]) -> OutlinedCine | None:
+        """Return the outlines of the newest case that has a SEG, in whichever profile; None when none has."""
+        from stact_pacs.results.outlines import read_outlines
+
+        for case in cases:
+            made = (case.record or {}).get("objects", ())
+            for profile in sorted(entry.get("profile", "") for entry in made if entry["kind"] == ObjectKind.SEG):
+                if segmentation := self._newest([case], ObjectKind.SEG, profile):
+                    return read_outlines(segmentation, [i.sop_instance_uid for i in case.instances])
+        return None
+
+    def _newest(self, cases: Sequence[CaseRecord], kind: ObjectKind, profile: str) -> ResultObject | None:
+        """Return the object of the first of these cases that has it."""
+        for case in cases:
+            assert case.id is not None, "a case on record has an id"
+            with suppress(NotFound):
+                return self.jobs.result_object(case.id, kind, profile)
+        return None
 
     def require_schema(self) -> None:
         """Raise SchemaMismatch unless the database is of this software's version."""

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from stact_pacs.app import App, utc_now
 from stact_pacs.domain import Problem
 from stact_pacs.errors import StactError
+from stact_pacs.patients import patient_key
 from stact_pacs.settings.delivering import AnyDestination, Deliver, WebDestination
 from stact_pacs.settings.whole import problems as settings_problems
 from stact_pacs.tls import expiry_problems, server_context
@@ -87,6 +88,24 @@ def check_database(app: App) -> Checked:
             for text in app.database.problems()
         )
     return Checked(name="database", problems=problems, summary="reachable, up to date")
+
+
+def check_patient_key(app: App) -> Checked:
+    """Ask whether the key is sound under which a patient's earlier results are found; one that was lost is missed."""
+    file = app.settings.patient_key_file
+    if file.exists():
+        problems = _problems_of("database.patient_key_file", lambda: patient_key(file))
+        return Checked(name="patient key", problems=problems, summary="there, for its owner only")
+    with suppress(StactError):  # what is wrong with the database, its own check says
+        if app.jobs.know_patients():
+            problem = Problem(
+                where=str(file),
+                text="The key of the patients on record is missing: their earlier results will not be found.",
+                remedy="Put the file back from your backup. Without it, the worker makes a new key.",
+                fatal=False,
+            )
+            return Checked(name="patient key", problems=(problem,), summary="")
+    return Checked(name="patient key", problems=(), summary="made with the first result")
 
 
 def check_port(app: App) -> Checked:
@@ -190,5 +209,5 @@ def _problems_of(where: str, act: Callable[[], object], *, fatal: bool = True) -
     return ()
 
 
-_QUICK = (check_settings, check_folders, check_database, check_port, check_tls, check_bundle)
+_QUICK = (check_settings, check_folders, check_database, check_patient_key, check_port, check_tls, check_bundle)
 _SLOW = (check_golden, check_decoders, check_peers)

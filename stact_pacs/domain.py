@@ -9,7 +9,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
@@ -325,6 +325,7 @@ class Nodule:
     number: int
     """From 1; also the SEG segment number and the label in `Findings.labels`."""
     tracking_uid: str
+    """Of its own, or that of the job which this one replaces: see `tracking_uid_kept`."""
     first_frame: int
     """Frame index of its first appearance."""
     last_frame: int
@@ -341,6 +342,20 @@ class Nodule:
     """None when the cine is not calibrated."""
     short_axis_mm: float | None
     score: Score
+    reaches_edge: bool = False
+    """On the key frame it reaches the edge of the scored region: its size is a lower bound."""
+    tracking_uid_kept: bool = False
+    """The job that this one replaces outlined the same nodule, on the same frames, under the same tracking UID."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OutlinedCine:
+    """A cine as an earlier job outlined it, to be compared with what a later job finds on the same frames."""
+
+    sop_instance_uids: frozenset[str]
+    """The instances whose frames it had."""
+    masks: Mapping[str, Mapping[FrameRef, np.ndarray]]
+    """By tracking UID and frame, bool (rows, columns); a frame that is not there has no pixel of that nodule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -453,6 +468,28 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatientIdentity:
+    """By what a patient is recognised. It never leaves the process: the database holds keyed digests of it."""
+
+    patient_id: str = field(repr=False)
+    """Empty when the source has none."""
+    issuers: tuple[str, ...] = field(repr=False)
+    """Issuer of Patient ID (0010,0021) and the Universal Entity ID of its qualifiers; empty texts where not stated."""
+    birth_date: str = field(repr=False)
+    """YYYYMMDD; empty when the source has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientDigests:
+    """A patient in the database: digests under a key of this installation, 64 hex digits each."""
+
+    patient_id: str
+    """Of Patient ID and issuer."""
+    patient: str | None
+    """Of Patient ID, issuer and birth date; None when the source does not state the birth date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """Everything one cine came to; stored in one transaction."""
 
@@ -461,6 +498,10 @@ class CaseResult:
     """The `result.json` of the contract."""
     objects: tuple[ResultObject, ...]
     attachments: tuple[Attachment, ...]
+    patient: PatientDigests | None = None
+    """None: the source has no Patient ID, or nobody asked (`process` keeps no records)."""
+    study_date: date | None = None
+    """Study Date (0008,0020); None when the source does not state it."""
 
 
 # -- deliver -------------------------------------------------------------------------------------------
@@ -697,6 +738,43 @@ class JobSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierResult:
+    """The result of another cine of the same patient, shown beside a case for a person to compare."""
+
+    job_id: int
+    job_key: str
+    study_instance_uid: str
+    series_instance_uid: str
+    study_date: date | None
+    """None when the source does not state it."""
+    created_at: datetime
+    """When the job was made."""
+    outcome: Outcome
+    """Scored, or no nodule."""
+    record: Mapping[str, Any]
+    """The `result.json`."""
+
+    @property
+    def day(self) -> date:
+        """The day of the study, or, when that is not stated, the day on which the cine came."""
+        return self.study_date or self.created_at.date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierResults:
+    """What is on record of the patient of a case beside the case itself. Results that were replaced are left out."""
+
+    same_study: tuple[EarlierResult, ...] = ()
+    """Other cines of the study, in the order of their jobs."""
+    other_studies: tuple[EarlierResult, ...] = ()
+    """Cines of studies of the same day or before, the newest study first."""
+    same_study_not_scored: int = 0
+    """Other cines of the study that were not scored: they are not listed."""
+    unconfirmed_studies: int = 0
+    """Studies with the same Patient ID and issuer, but another birth date or none: their results are not listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRecord:
     """All that is known of one job, for the report."""
 
@@ -713,3 +791,10 @@ class CaseRecord:
     attachments: tuple[Attachment, ...] = ()
     deliveries: tuple[DeliveryRecord, ...] = ()
     events: tuple[Event, ...] = ()
+    study_date: date | None = None
+    """Study Date (0008,0020); None when the source does not state it, or there is no result."""
+    predecessor_job_key: str | None = None
+    """The job of the series' revision before, which this one replaces."""
+    replaced_by: str | None = None
+    """Key of the job of a later revision whose result replaces this one's."""
+    earlier: EarlierResults = EarlierResults()

@@ -15,15 +15,19 @@ from stact_pacs.domain import (
     ObjectVariant,
     OpenSeries,
     Outcome,
+    OutlinedCine,
     PredecessorObjects,
     Unknown,
     Uptime,
 )
 from stact_pacs.errors import Refused
+from stact_pacs.patients import PatientDigester
+from stact_pacs.pipeline.continuity import keep_tracking
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.record import result_record
 from stact_pacs.report.pictures import case_pictures
 from stact_pacs.results.build import build_objects
+from stact_pacs.results.header import read_source_header
 from stact_pacs.series.completeness import GivenUp, Wait, is_settled, judge
 from stact_pacs.series.eligibility import refusal
 from stact_pacs.series.grouping import cines_of
@@ -83,10 +87,18 @@ def process(
     job_key: str,
     started_at: datetime,
     predecessors: Mapping[str, PredecessorObjects] = MappingProxyType({}),
+    outlined_before: OutlinedCine | None = None,
+    patients: PatientDigester | None = None,
     progress: Progress | None = None,
 ) -> CaseResult:
-    """Turn one cine into its result: examined, written as DICOM, recorded, illustrated. Nothing is stored here."""
+    """Turn one cine into its result: examined, written as DICOM, recorded, illustrated. Nothing is stored here.
+
+    Where no result is kept, no patient has to be found again, and `patients` is None.
+    """
     cine, findings = examine(desk, source, job_key=job_key, progress=progress)
+    if cine is not None and outlined_before is not None:
+        findings = keep_tracking(findings, cine.frame_refs, outlined_before)
+    header = read_source_header(source)
     objects = build_objects(
         job_key=job_key,
         source=source,
@@ -97,12 +109,18 @@ def process(
         wanted=desk.wanted,
         started_at=started_at,
         predecessors=predecessors,
+        header=header,
     )
     record = result_record(
         source=source, cine=cine, findings=findings, model=desk.model, job_key=job_key, objects=objects
     )
     return CaseResult(
-        outcome=findings.outcome, record=record, objects=objects, attachments=case_pictures(cine, findings)
+        outcome=findings.outcome,
+        record=record,
+        objects=objects,
+        attachments=case_pictures(cine, findings),
+        patient=patients.digests(header.patient) if patients else None,
+        study_date=header.study_date,
     )
 
 

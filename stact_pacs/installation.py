@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stact_pacs.app import open_database
 from stact_pacs.errors import Misconfigured
+from stact_pacs.patients import patient_key
 from stact_pacs.settings.loading import DEFAULT_FILE, load
 from stact_pacs.settings.whole import Settings
 from stact_pacs.settings_template import example_toml
@@ -31,6 +32,7 @@ def prepare(settings: Settings) -> None:
     """Make the folders and bring the database to this software's version."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.reports_dir.mkdir(parents=True, exist_ok=True)
+    patient_key(settings.patient_key_file)
     database = open_database(settings)
     try:
         upgrade(database)

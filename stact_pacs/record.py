@@ -7,7 +7,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from stact_pacs.domain import Cine, CineSource, Findings, ModelIdentity, Nodule, ResultObject, Score
+from stact_pacs.domain import (
+    Cine,
+    CineSource,
+    EarlierResult,
+    EarlierResults,
+    Findings,
+    ModelIdentity,
+    Nodule,
+    ResultObject,
+    Score,
+)
 
 
 def result_record(
@@ -62,10 +72,39 @@ def result_record(
     }
 
 
+def earlier_record(earlier: EarlierResults) -> dict[str, Any]:
+    """Return the other results of a case's patient in plain values: what they say, and nothing of who it is."""
+    return {
+        "same_study": [_earlier(result) for result in earlier.same_study],
+        "other_studies": [_earlier(result) for result in earlier.other_studies],
+        "same_study_not_scored": earlier.same_study_not_scored,
+        "unconfirmed_studies": earlier.unconfirmed_studies,
+    }
+
+
+def _earlier(result: EarlierResult) -> dict[str, Any]:
+    record = result.record
+    return {
+        "id": result.job_id,
+        "job_key": result.job_key,
+        "study_instance_uid": result.study_instance_uid,
+        "series_instance_uid": result.series_instance_uid,
+        "study_date": result.study_date.isoformat() if result.study_date else None,
+        "outcome": result.outcome.value,
+        "nodules": [{name: nodule.get(name) for name in _COMPARED} for nodule in record["nodules"]],
+        "model": {name: record["model"][name] for name in ("name", "version", "sha256")},
+    }
+
+
+_COMPARED = ("tracking_uid", "probability", "probability_sd", "frames", "long_axis_mm", "short_axis_mm", "reaches_edge")
+"""What of an earlier nodule a person compares."""
+
+
 def _nodule(nodule: Nodule) -> dict[str, Any]:
     score = nodule.score
     return {
         "tracking_uid": nodule.tracking_uid,
+        "tracking_uid_kept": bool(nodule.tracking_uid_kept),
         "probability": _finite("probability", score.probability),
         "probability_sd": _finite("probability_sd", score.probability_sd),
         "member_probabilities": [_finite("member_probabilities", value) for value in score.member_probabilities],
@@ -74,6 +113,7 @@ def _nodule(nodule: Nodule) -> dict[str, Any]:
         "key_frame": int(nodule.key_frame) + 1,
         "long_axis_mm": _optional("long_axis_mm", nodule.long_axis_mm),
         "short_axis_mm": _optional("short_axis_mm", nodule.short_axis_mm),
+        "reaches_edge": bool(nodule.reaches_edge),
         "stack_attention": [_finite("stack_attention", weight) for weight in score.stack_attention],
         "stack_first_frames": [int(index) + 1 for index in score.stack_first_frames],
     }

@@ -8,6 +8,7 @@ from stact_pacs.app import utc_now
 from stact_pacs.cli.context import AsJson, opened
 from stact_pacs.cli.output import console, print_fields, print_json, print_rows
 from stact_pacs.domain import JobState
+from stact_pacs.record import earlier_record
 
 app = typer.Typer(help="See the jobs, and move them.", no_args_is_help=True)
 
@@ -44,6 +45,9 @@ def show(ctx: typer.Context, job: JobId, as_json: AsJson = False) -> None:
                 "result": case.record,
                 "deliveries": case.deliveries,
                 "events": case.events,
+                "study_date": case.study_date.isoformat() if case.study_date else None,
+                "replaced_by": case.replaced_by,
+                "earlier_results": earlier_record(case.earlier),
             }
         )
         return

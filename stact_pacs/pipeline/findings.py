@@ -55,6 +55,7 @@ def _nodule(number: int, track: Track, score: Score, key_mask: np.ndarray, cine:
         long_axis_mm=measured.long_axis_mm,
         short_axis_mm=measured.short_axis_mm,
         score=score,
+        reaches_edge=_touches_edge(track, cine.region),
     )
 
 

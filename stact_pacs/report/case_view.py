@@ -7,8 +7,10 @@ from typing import Any
 from stact_pacs.domain import CaseRecord, DeliveryRecord, DeliveryState, Event, Instance, JobState, Outcome
 from stact_pacs.report import words
 from stact_pacs.report.charts import STACK_FRAMES
+from stact_pacs.report.earlier_view import EarlierView, earlier_view
 from stact_pacs.report.nodules import NoduleView, nodule_view
 from stact_pacs.report.table import Cell, Fact, Table, fact, label
+from stact_pacs.report.titles import outcome_words, pending_words, report_name, short_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,10 @@ class CaseView:
     state: words.Label | None
     statement: str
     """What the model bundle says of itself; empty while there is no result."""
+    replaced_by: Cell | None
+    """The result of a later revision of the series, which stands for this one."""
     nodules: tuple[NoduleView, ...]
+    earlier: EarlierView
     job: tuple[Fact, ...]
     cine: tuple[Fact, ...]
     model: tuple[Fact, ...]
@@ -47,7 +52,9 @@ def case_view(case: CaseRecord) -> CaseView:
         alerts=_alerts(case),
         state=words.JOB_STATES[case.state] if case.state else None,
         statement=record.get("model", {}).get("statement", ""),
+        replaced_by=_page(case.replaced_by),
         nodules=_nodules(case),
+        earlier=earlier_view(case),
         job=_job(case),
         cine=_cine(case),
         model=_model(record),
@@ -58,31 +65,6 @@ def case_view(case: CaseRecord) -> CaseView:
         timings=_timings(record),
         history=_history(case.events),
     )
-
-
-def short_key(job_key: str) -> str:
-    """Return the first 16 digits of a job key: enough to tell jobs apart, and the name of the report."""
-    return job_key[:16]
-
-
-def outcome_words(outcome: str, reason: str | None, nodules: int = 0) -> str:
-    """Return the outcome as a headline.
-
-    >>> outcome_words("scored", None, 2), outcome_words("not_scored", "too_few_frames")
-    ('2 nodules scored', 'Not scored: too few frames')
-    """
-    if outcome == Outcome.SCORED:
-        return f"{words.count(nodules, 'nodule')} scored" if nodules else "Scored"
-    if outcome == Outcome.NO_NODULE:
-        return "No nodule found"
-    return f"Not scored: {words.reason_words(reason)}" if reason else "Not scored"
-
-
-def pending_words(state: JobState | None) -> str:
-    """Return the headline of a job that has no result."""
-    if state is JobState.FAILED:
-        return "Failed: a person must look"
-    return "No result yet" if state in (JobState.WAITING, JobState.RUNNING, JobState.HELD) else "No result"
 
 
 def _headline(case: CaseRecord) -> tuple[str, str]:
@@ -126,15 +108,22 @@ def _nodules(case: CaseRecord) -> tuple[NoduleView, ...]:
 def _job(case: CaseRecord) -> tuple[Fact, ...]:
     key = case.instances[0].series if case.instances else None
     numbered = (fact("Job", str(case.id)),) if case.id is not None else ()
+    replaced = _page(case.predecessor_job_key)
     return (
         *numbered,
         fact("Created", words.moment(case.created_at)),
         fact("Series revision", str(case.series_revision)),
+        *((Fact(name="Replaces", value=replaced),) if replaced else ()),
         fact("Attempts", str(case.attempts)),
         fact("Job key", case.job_key, code=True),
         fact("Study Instance UID", key.study_instance_uid if key else "–", code=True),
         fact("Series Instance UID", key.series_instance_uid if key else "–", code=True),
     )
+
+
+def _page(job_key: str | None) -> Cell | None:
+    """Return a link to the page of another job."""
+    return None if job_key is None else Cell(text=f"case {short_key(job_key)}", href=report_name(job_key))
 
 
 def _cine(case: CaseRecord) -> tuple[Fact, ...]:

@@ -4,6 +4,8 @@ No text that came with a cine, a bundle or a setting gets into a chart: charts a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from stact_pacs.report.drawing import ACCENT, FONT_PT, INK, LINE, MUTED, SOFT, drawing, figure_of, svg_of
@@ -94,6 +96,55 @@ def probability_chart(
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.tick_params(length=0)
         return svg_of(figure, name, "Probability of malignancy, members of the ensemble and threshold")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizePoint:
+    """One nodule that could be measured."""
+
+    day: date
+    """Of its study."""
+    long_axis_mm: float
+    is_now: bool
+    """It is of the study that the page is about."""
+
+
+_LABEL_SHARE = 0.27
+"""A date takes about a quarter of the span of the days."""
+_NAMED_POINTS = 8
+"""With more points than these, their numbers would cover each other; the table has them."""
+
+
+def size_chart(points: Sequence[SizePoint], *, name: str = "sizes") -> str:
+    """Return an SVG of long axes over the days of their studies. Nothing joins the points: that would be a claim."""
+    with drawing():
+        figure = figure_of(2.2, left_in=0.68, bottom_in=0.5)
+        axes = figure.subplots()
+        days = [point.day.toordinal() for point in points]
+        for point, day in zip(points, days, strict=True):
+            fill = ACCENT if point.is_now else "none"
+            axes.plot(day, point.long_axis_mm, "o", markersize=7, color=ACCENT, markerfacecolor=fill, clip_on=False)
+            if len(points) <= _NAMED_POINTS:
+                axes.annotate(
+                    f"{point.long_axis_mm:.1f}", (day, point.long_axis_mm), xytext=(0, 7),
+                    textcoords="offset points", ha="center", fontsize=FONT_PT - 1,
+                )  # fmt: skip
+        span = max(days) - min(days)
+        axes.set_xlim(min(days) - 0.08 * span, max(days) + 0.08 * span)
+        axes.set_ylim(0, 1.2 * max(point.long_axis_mm for point in points))
+        named = _apart(sorted(set(days)), least=_LABEL_SHARE * span)
+        axes.set(ylabel="long axis, mm", xticks=named)
+        axes.set_xticklabels([date.fromordinal(day).isoformat() for day in named])
+        return svg_of(figure, name, "Long axis of the measured nodules over the days of the studies")
+
+
+def _apart(days: Sequence[int], *, least: float) -> list[int]:
+    """Return the days from the last one back, leaving out what is closer to the one after it than a label is wide."""
+    kept = [days[-1]]
+    for day in reversed(days[:-1]):
+        if kept[-1] - day >= least:
+            kept.append(day)
+    return kept
 
 
 def _draw_areas(axes: "Axes", areas: Sequence[int]) -> None:

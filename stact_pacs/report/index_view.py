@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from stact_pacs.domain import CaseRecord, JobState, JobSummary, Outcome
 from stact_pacs.report import words
-from stact_pacs.report.case_view import outcome_words, pending_words, short_key
 from stact_pacs.report.table import Cell, Table, label
+from stact_pacs.report.titles import outcome_words, pending_words, report_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,23 +40,6 @@ def index_view(cases: Sequence[CaseRecord | JobSummary]) -> IndexView:
             rows=tuple(_row(case) for case in newest_first),
         ),
     )
-
-
-def report_name(job_key: str) -> str:
-    """Return the file name of a case's report.
-
-    >>> report_name("0123456789abcdef" * 4)
-    '0123456789abcdef.html'
-
-    Raises
-    ------
-    ValueError
-        The key is not made of hexadecimal digits: no other text becomes part of a path.
-    """
-    name = short_key(job_key)
-    if len(name) < 16 or not set(name) <= set("0123456789abcdef"):
-        raise ValueError(f"job_key is {job_key!r}, at least 16 hexadecimal digits are needed")
-    return f"{name}.html"
 
 
 def _row(case: CaseRecord | JobSummary) -> tuple[Cell, ...]:

@@ -13,6 +13,7 @@ from stact_pacs.report import words
 from stact_pacs.report.charts import STACK_FRAMES, attention_chart, probability_chart
 from stact_pacs.report.table import Fact, fact
 
+_KEPT = "that of the result which this one replaces: the same pixels of the same frames"
 _HEADER_PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -111,7 +112,7 @@ def _exact(nodule: Mapping[str, Any]) -> tuple[Fact, ...]:
         fact("Probability", f"{nodule['probability']:.6f} ± {nodule['probability_sd']:.6f}"),
         fact("Members", members or "not on record"),
         fact("Threshold", f"{nodule['operating_point']['threshold']:.6f}"),
-        fact("Tracking UID", nodule["tracking_uid"], code=True),
+        fact("Tracking UID", nodule["tracking_uid"], _KEPT if nodule.get("tracking_uid_kept") else "", code=True),
     )
 
 

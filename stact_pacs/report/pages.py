@@ -17,7 +17,8 @@ from stact_pacs.domain import CaseRecord, JobSummary
 from stact_pacs.errors import Misconfigured, NoSpace, StactError
 from stact_pacs.report import words
 from stact_pacs.report.case_view import case_view
-from stact_pacs.report.index_view import index_view, report_name
+from stact_pacs.report.index_view import index_view
+from stact_pacs.report.titles import report_name
 from stact_pacs.shipped import shipped
 
 

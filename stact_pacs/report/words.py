@@ -133,4 +133,13 @@ def count(number: int, noun: str) -> str:
     >>> count(1, "nodule"), count(2, "nodule")
     ('1 nodule', '2 nodules')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return count_of(number, noun, f"{noun}s")
+
+
+def count_of(number: int, one: str, several: str) -> str:
+    """Return a number with its noun, whose plural is given.
+
+    >>> count_of(1, "study", "studies"), count_of(2, "study", "studies")
+    ('1 study', '2 studies')
+    """
+    return f"{number} {one}" if number == 1 else f"{number} {several}"

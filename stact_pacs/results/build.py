@@ -17,7 +17,7 @@ from stact_pacs.domain import (
 )
 from stact_pacs.errors import Defect
 from stact_pacs.results.encapsulated_pdf import build_page
-from stact_pacs.results.header import read_source_header
+from stact_pacs.results.header import SourceHeader, read_source_header
 from stact_pacs.results.key_objects import build_key_objects
 from stact_pacs.results.measurement_report import build_report
 from stact_pacs.results.provenance import Provenance
@@ -37,6 +37,7 @@ def build_objects(
     wanted: Collection[ObjectVariant],
     started_at: datetime,
     predecessors: Mapping[str, PredecessorObjects] = MappingProxyType({}),
+    header: SourceHeader | None = None,
 ) -> tuple[ResultObject, ...]:
     """Return the wanted objects of a job, as far as its outcome has them.
 
@@ -55,6 +56,8 @@ def build_objects(
         When the analysis began, aware; the date and time of the content.
     predecessors
         By profile, the report that this result replaces, when the series changed after it was scored.
+    header
+        Header of the source; None reads it.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def build_objects(
     Defect
         The findings contradict the cine, or the stored source is damaged.
     """
-    header = read_source_header(source)
+    header = header or read_source_header(source)
     made: list[ResultObject] = []
     for profile in sorted({variant.profile for variant in wanted}):
         provenance = Provenance(

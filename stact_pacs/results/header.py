@@ -7,12 +7,13 @@ never by its content.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from stact_pacs.cine.reading import quietly, read_header, value_of
-from stact_pacs.domain import CineSource, Instance
+from stact_pacs.domain import CineSource, Instance, PatientIdentity
 from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.results import values
@@ -78,6 +79,8 @@ class SourceHeader:
     """Patient and study attributes, valid and in UTF-8, to be copied as they are."""
     acquisition: Dataset
     """Manufacturer, model, station and institution of the scanner, as far as they are known."""
+    universal_entity_id: str
+    """Of the issuer of the Patient ID (0010,0024); empty when the source does not name it."""
     procedure_codes: tuple[Code, ...]
     """Procedure Code Sequence of the study."""
     series_number: str
@@ -92,6 +95,21 @@ class SourceHeader:
     def utc_offset(self) -> str:
         """Offset of all dates and times of the source, &ZZXX; empty when it is not said."""
         return str(self.identity.get("TimezoneOffsetFromUTC", ""))
+
+    @property
+    def patient(self) -> PatientIdentity:
+        """By what the patient is recognised."""
+        return PatientIdentity(
+            patient_id=str(self.identity.PatientID),
+            issuers=(str(self.identity.get("IssuerOfPatientID", "")), self.universal_entity_id),
+            birth_date=str(self.identity.PatientBirthDate),
+        )
+
+    @property
+    def study_date(self) -> date | None:
+        """Study Date; None when the source does not state it."""
+        stated = str(self.identity.StudyDate)
+        return datetime.strptime(stated, "%Y%m%d").date() if stated else None
 
 
 def read_source_header(source: CineSource) -> SourceHeader:
@@ -120,6 +138,7 @@ def _source_header(dataset: Dataset, source: CineSource) -> SourceHeader:
     return SourceHeader(
         identity=identity,
         acquisition=_normalised(dataset, _ACQUISITION, encodings, keep_empty=False),
+        universal_entity_id=_universal_entity_id(dataset, encodings),
         procedure_codes=_procedure_codes(dataset, encodings),
         series_number=_SHORT(_text(dataset, "SeriesNumber", encodings)),
         frame_of_reference_uid=uid_of("FrameOfReferenceUID"),
@@ -175,6 +194,12 @@ def _normalised(
         if value or keep_empty:
             setattr(normalised, keyword, value)
     return normalised
+
+
+def _universal_entity_id(dataset: Dataset, encodings: list[str]) -> str:
+    for item in value_of(dataset, "IssuerOfPatientIDQualifiersSequence") or ():
+        return values.cleaned(_text(item, "UniversalEntityID", encodings))
+    return ""
 
 
 def _procedure_codes(dataset: Dataset, encodings: list[str]) -> tuple[Code, ...]:

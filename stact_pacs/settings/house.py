@@ -13,6 +13,9 @@ class Database(Section):
     """SQLAlchemy URL; empty means SQLite in the data folder. PostgreSQL: postgresql+psycopg://user@host/name."""
     password_file: Path | None = None
     """File (mode 0600) with the password that goes into the URL."""
+    patient_key_file: Path | None = None
+    """File (mode 0600) with the key of the digests by which earlier results of a patient are found; made when it is
+    missing. None means patient.key in the data folder."""
 
 
 class Web(Section):

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         return self.report.folder or self.data_dir / "reports"
 
     @property
+    def patient_key_file(self) -> Path:
+        """The file with the key under which patients are found again."""
+        return self.database.patient_key_file or self.data_dir / "patient.key"
+
+    @property
     def database_url(self) -> str:
         """The SQLAlchemy URL in force, without the password of `password_file`."""
         return self.database.url or f"sqlite:///{self.data_dir / 'stact-pacs.sqlite3'}"

@@ -17,6 +17,7 @@ from stact_pacs.domain import (
     ResultObject,
 )
 from stact_pacs.errors import NotFound
+from stact_pacs.store import priors
 from stact_pacs.store.owed import result_object_of
 from stact_pacs.store.rows import source_of
 from stact_pacs.store.schema import attachments, deliveries, events, jobs, result_objects, series
@@ -86,14 +87,22 @@ def case(connection: Connection, id_or_key: int | str) -> CaseRecord:
         attachments=_attachments(connection, row.id),
         deliveries=tuple(delivery_records(connection, job_id=row.id)),
         events=_events(connection, row.id, row.series_id),
+        study_date=priors.study_date(connection, row.id),
+        predecessor_job_key=row.predecessor_job_key,
+        replaced_by=priors.replaced_by(connection, row.id),
+        earlier=priors.earlier_results(connection, row.id),
     )
 
 
 def changed_since(connection: Connection, event_id: int) -> tuple[list[int], int]:
-    """Return the jobs whose history grew after that event, oldest first, and the id of the last event there is."""
+    """Return the jobs of which people see something new since that event, oldest first, and the last event's id.
+
+    Those are the jobs whose history grew, and other cases of a patient of whom a result was added.
+    """
     last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.id), event_id))).scalar_one()
     changed = sa.select(events.c.job_id).where(events.c.id > event_id, events.c.job_id.is_not(None)).distinct()
-    return list(connection.execute(changed.order_by(events.c.job_id)).scalars()), last
+    grown = list(connection.execute(changed).scalars())
+    return sorted({*grown, *priors.showing(connection, event_id)}), last
 
 
 def result_object(connection: Connection, job_id: int, kind: ObjectKind, profile: str) -> ResultObject:

@@ -21,7 +21,7 @@ from stact_pacs.domain import (
 )
 from stact_pacs.errors import IllegalMove, LeaseLost
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move, settled_state
-from stact_pacs.store import cases, history, owed
+from stact_pacs.store import cases, history, owed, priors
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import source_of
@@ -108,6 +108,7 @@ class JobRecords:
         with self._database.write() as connection:
             _end_attempt(connection, job, state, now, **_result_values(result))
             owed.owe(connection, job.id, objects, destinations, now=now)
+            priors.remember(connection, job.id, result)
             for each in result.attachments:
                 row = {"job_id": job.id, "name": each.name, "media_type": each.media_type, "content": each.content}
                 connection.execute(sa.insert(attachments).values(row))
@@ -186,7 +187,7 @@ class JobRecords:
             return cases.case(connection, id_or_key)
 
     def changed_since(self, event_id: int) -> tuple[builtins.list[int], int]:
-        """Return the jobs whose history grew after that event (0: the start), and the id of the last event there is."""
+        """Return the jobs whose pages change by what came after that event (0: the start), and the last event's id."""
         with self._database.read() as connection:
             return cases.changed_since(connection, event_id)
 
@@ -194,6 +195,11 @@ class JobRecords:
         """Return a stored object of a job; raises NotFound, or Defect when its bytes are damaged."""
         with self._database.read() as connection:
             return cases.result_object(connection, job_id, kind, profile)
+
+    def know_patients(self) -> bool:
+        """Say whether a result is on record whose patient can be found by digest."""
+        with self._database.read() as connection:
+            return priors.know_patients(connection)
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state; every state is there."""

@@ -193,6 +193,16 @@ sa.Index(
     postgresql_where=jobs.c.state == "RUNNING",
 )
 
+job_patients = sa.Table(
+    "job_patients",
+    metadata,
+    sa.Column("job_id", _ID, sa.ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    sa.Column("patient_id_digest", _DIGEST, index=True),
+    sa.Column("patient_digest", _DIGEST),
+    sa.Column("study_date", sa.Date),
+    sa.CheckConstraint("patient_digest IS NULL OR patient_id_digest IS NOT NULL", name="digests"),
+)
+
 job_instances = sa.Table(
     "job_instances",
     metadata,

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stact_pacs.domain import CaseRecord, JobSummary
+from stact_pacs.record import earlier_record
 from stact_pacs.web.status import Status
 
 
@@ -38,4 +39,7 @@ def case_view(case: CaseRecord) -> dict[str, Any]:
         "result": case.record,
         "deliveries": [asdict(delivery) for delivery in case.deliveries],
         "events": [asdict(event) for event in case.events],
+        "study_date": case.study_date.isoformat() if case.study_date else None,
+        "replaced_by": case.replaced_by,
+        "earlier_results": earlier_record(case.earlier),
     }

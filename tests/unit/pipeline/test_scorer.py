@@ -80,6 +80,11 @@ def test_a_nodule_at_the_edge_is_reported_with_a_warning(scorer: Scorer, cine: C
     assert findings.warnings == (
         "Nodule 1 reaches the edge of the scored region on its key frame; its size is a lower bound.",
     )
+    assert only_nodule(findings).reaches_edge
+
+
+def test_a_nodule_inside_the_region_does_not_reach_its_edge(scorer: Scorer, sweep: Cine) -> None:
+    assert not only_nodule(scorer.score(sweep, job_key="job")).reaches_edge
 
 
 @pytest.mark.parametrize("batch_frames", [1, 3, 5, 64])

@@ -111,6 +111,7 @@ def test_a_scored_cine_has_every_field_of_the_contract_with_frames_from_one():
         "nodules": [
             {
                 "tracking_uid": "2.25.1",
+                "tracking_uid_kept": False,
                 "probability": 0.75,
                 "probability_sd": 0.05,
                 "member_probabilities": [0.5, 0.75, 1.0],
@@ -119,6 +120,7 @@ def test_a_scored_cine_has_every_field_of_the_contract_with_frames_from_one():
                 "key_frame": 6,
                 "long_axis_mm": 14.25,
                 "short_axis_mm": None,
+                "reaches_edge": False,
                 "stack_attention": [0.25, 0.75],
                 "stack_first_frames": [3, 6],
             }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,34 @@ def test_nothing_but_the_listed_attributes_is_copied(two_frames: CineSource) -> 
     objects = built(source, cine_of(source), findings_of(cine_of(source)))
     assert all(b"SECRET" not in result.content.upper() for result in objects.values())
     assert ObjectKind.SEG in objects
+
+
+# -- by what a patient is found again
+
+
+def test_a_patient_is_recognised_by_id_issuer_and_birth_date(two_frames: CineSource) -> None:
+    source = altered(
+        two_frames, PatientID=b" 4711 ", IssuerOfPatientID=b"HOSPITAL", PatientBirthDate=b"1960.02.29", StudyDate=b""
+    )
+    patient = read_source_header(source).patient
+    assert (patient.patient_id, patient.issuers, patient.birth_date) == ("4711", ("HOSPITAL", ""), "19600229")
+    assert read_source_header(source).study_date is None
+
+
+def test_the_universal_id_of_the_issuer_is_part_of_the_identity(two_frames: CineSource) -> None:
+    path = two_frames.instances[0].path
+    dataset = dcmread(path)
+    qualifier = Dataset()
+    qualifier.UniversalEntityID, qualifier.UniversalEntityIDType = "1.2.3.4", "ISO"
+    dataset.IssuerOfPatientIDQualifiersSequence = [qualifier]
+    dataset.save_as(path)
+    assert read_source_header(source_of(path)).patient.issuers == ("", "1.2.3.4")
+
+
+def test_an_id_that_is_too_long_recognises_nobody(two_frames: CineSource) -> None:
+    assert read_source_header(altered(two_frames, PatientID=b"7" * 66)).patient.patient_id == ""
+
+
+def test_the_study_date_is_a_date(two_frames: CineSource) -> None:
+    assert read_source_header(altered(two_frames, StudyDate=b"20240229")).study_date == date(2024, 2, 29)
+    assert read_source_header(altered(two_frames, StudyDate=b"20230229")).study_date is None
