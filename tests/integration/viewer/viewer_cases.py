@@ -44,9 +44,9 @@ class DrawnStudy:
         return found
 
 
-def grey_cine(folder: Path) -> DrawnStudy:
+def grey_cine(folder: Path, *, seg_geometry: str = "viewer") -> DrawnStudy:
     """Return a grey cine whose pixels are not square, with one nodule."""
-    return _study([_shortened(GREY_CINE, folder)], nodules=1, calibration=CALIBRATION)
+    return _study([_shortened(GREY_CINE, folder)], nodules=1, calibration=CALIBRATION, seg_geometry=seg_geometry)
 
 
 def colour_cine(folder: Path) -> DrawnStudy:
@@ -85,11 +85,11 @@ def _still(cine: FileDataset, number: int, folder: Path) -> Path:
     return path
 
 
-def _study(paths: Sequence[Path], *, nodules: int, calibration: Calibration | None) -> DrawnStudy:
+def _study(paths: Sequence[Path], *, nodules: int, calibration: Calibration | None, **settings: str) -> DrawnStudy:
     source = source_of(*paths)
     cine = cine_of(source, calibration=calibration)
     findings = wandering_findings(cine, nodules)
-    objects = built(source, cine, findings)
+    objects = built(source, cine, findings, **settings)
     results = [objects[kind].content for kind in (ObjectKind.SEG, ObjectKind.SR)]
     return DrawnStudy(
         files=(*(path.read_bytes() for path in paths), *results),

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.integration.loopback_namespace import Namespace
+from tests.integration.viewer.pictures import inside, to_image
 
 _SWITCHES = [
     "--no-sandbox",  # the tests run as root
@@ -39,11 +40,25 @@ _IMAGE_FITS = f"""() => {{
     return Math.abs(Math.min(...viewport.worldToCanvas(corner))) < 0.5;
 }}"""
 """The image's corner lies on an edge of the canvas; after a panel was opened it takes a moment until it does."""
+_ANOTHER_VIEWPORT = f"() => {_VIEWPORT}?.getCurrentImageId?.() && {_VIEWPORT} !== window.viewportBefore"
 _OUTLINES = """() => [...document.querySelectorAll('svg.svg-layer polyline, svg.svg-layer path')].map(shape =>
     (shape.getAttribute('points') ?? shape.getAttribute('d')))"""
 _CANVAS = "canvas.cornerstone-canvas"
-_STEADY_READS = 3
-_READ_AFTER_MS = 120
+_STILL = """async canvas => {
+    const read = () => {
+        const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return new Uint32Array(data.buffer);
+    };
+    let alike = 0, before = read();
+    while (alike < 2) {
+        await new Promise(done => setTimeout(done, 150));
+        const now = read();
+        alike = now.length === before.length && now.every((pixel, i) => pixel === before[i]) ? alike + 1 : 0;
+        before = now;
+    }
+    return canvas.toDataURL();
+}"""
+"""Returns the picture when it was the same three times, 150 ms apart: an overlay is drawn after its frame."""
 
 
 @contextmanager
@@ -88,26 +103,46 @@ class ViewerPage:
         self._page.goto(f"{self._url}/viewer?StudyInstanceUIDs={study_instance_uid}")
         self._page.locator(_CANVAS).first.wait_for()
         self._page.wait_for_function(_ALL_FRAMES_LOADED)
+        self._open_panel()
+
+    def _open_panel(self) -> None:
+        """Open the panel of segmentations now: the viewport becomes narrower, and may miss that while it is busy."""
+        width = self._page.locator(_CANVAS).first.evaluate("canvas => canvas.width")
+        self._page.get_by_test_id("panelSegmentation-btn").click()
+        self._page.wait_for_function(f"width => document.querySelector('{_CANVAS}').width < width", arg=width)
+        self._page.wait_for_function(_IMAGE_FITS)
 
     def open_segmentation(self) -> None:
         """Open the SEG from the list of series, and say yes to what the viewer asks."""
-        self._open_series("SEG")
+        with self._another_viewport():
+            self.open_series("SEG")
         self.say_yes()
-        width = self._page.locator(_CANVAS).first.evaluate("canvas => canvas.width")
-        self._page.get_by_test_id("panelSegmentation-btn").click()
         self._page.get_by_test_id("data-row").first.wait_for()
-        self._page.wait_for_function(f"width => document.querySelector('{_CANVAS}').width < width", arg=width)
 
     def open_report(self) -> None:
         """Open the SR from the list of series."""
-        self._open_series("SR")
+        with self._another_viewport():
+            self.open_series("SR")
         self._page.locator("svg.svg-layer text").first.wait_for(state="attached")
 
     def say_yes(self) -> None:
         """Agree to what the viewer proposes: to show a SEG in earnest, or to take up the outlines of a report."""
-        self._page.get_by_test_id("yes-hydrate-btn").click()
+        with self._another_viewport():
+            self._page.get_by_test_id("yes-hydrate-btn").click()
 
-    def _open_series(self, modality: str) -> None:
+    @contextmanager
+    def _another_viewport(self) -> Iterator[None]:
+        """Do the block, and wait until the viewer has put another viewport in the place of this one.
+
+        It goes to the frame that it deems right when it does so: whoever looks sooner sees another frame.
+        """
+        self._page.evaluate(f"() => {{ window.viewportBefore = {_VIEWPORT}; }}")
+        yield
+        self._page.wait_for_function(_ANOTHER_VIEWPORT)
+        expect(self._frame_label()).to_contain_text(re.compile(r"[1-9]/[1-9]"), timeout=_TIMEOUT_MS)
+
+    def open_series(self, modality: str) -> None:
+        """Open the first series of that modality from the list."""
         entries = self._page.get_by_test_id("study-browser-thumbnail-no-image")
         labelled = self._page.get_by_text(modality, exact=True)
         entries.filter(has=labelled).first.dblclick()
@@ -161,15 +196,15 @@ class ViewerPage:
         numbers = [re.findall(r"-?\d+(?:\.\d+)?", points or "") for points in self._page.evaluate(_OUTLINES)]
         return [np.array(found, float).reshape(-1, 2) for found in numbers if len(found) >= 6]
 
+    def drawn_region(self, rows: int, columns: int) -> np.ndarray:
+        """Return the pixels inside the one outline that is drawn on the image: bool (rows, columns)."""
+        (outline,) = self.outlines()
+        return inside(to_image(outline, self.canvas().shape, rows, columns), rows, columns)
+
     def canvas(self) -> np.ndarray:
         """Return the picture of the viewport, without what is written over it: uint8 (H, W, 3), once it is still."""
         self._page.wait_for_function(_IMAGE_FITS)
-        alike, before = 0, ""
-        while alike < _STEADY_READS:
-            self._page.wait_for_timeout(_READ_AFTER_MS)
-            content = self._page.locator(_CANVAS).first.evaluate("canvas => canvas.toDataURL()")
-            alike, before = (alike + 1, before) if content == before else (1, content)
-        return _decoded(before)
+        return _decoded(self._page.locator(_CANVAS).first.evaluate(_STILL))
 
     def screenshot(self, name: str) -> None:
         """Keep what the whole page looks like, for people."""
@@ -187,6 +222,12 @@ class ViewerPage:
 
     def _frame_label(self) -> Locator:
         return self._page.get_by_test_id("viewport-overlay-bottom-right")
+
+
+def measured(probability: float, long_axis_mm: float | None, short_axis_mm: float | None) -> list[str]:
+    """Return the lines that OHIF makes of the numbers of a report, in its own shorthand."""
+    sizes = [f"{name}: : {mm:.2f} mm" for name, mm in (("L", long_axis_mm), ("W", short_axis_mm)) if mm is not None]
+    return [f"Probability of cancer: {100 * probability:.2f} %", *sizes]
 
 
 def _decoded(data_url: str) -> np.ndarray:

@@ -1,22 +1,17 @@
 """What a radiologist sees: OHIF on Orthanc's DICOMweb shows the nodules where they are, and says what we said."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from stact_pacs.domain import Nodule
-from tests.integration.viewer.conftest import Clinic
-from tests.integration.viewer.pictures import dice, inside, likeness, on_image_grid, overlay, to_image
+from tests.integration.viewer.clinic import Clinic
+from tests.integration.viewer.pictures import dice, likeness, on_image_grid, overlay
 from tests.integration.viewer.viewer_cases import FRAMES, DrawnStudy, colour_cine, grey_cine, single_frames
-from tests.integration.viewer.viewer_page import ViewerPage
+from tests.integration.viewer.viewer_page import ViewerPage, measured
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
@@ -79,7 +74,6 @@ def pictures(page: ViewerPage, study: DrawnStudy, name: str = "") -> dict[int, n
 def test_the_frames_of_the_cine_are_shown_as_they_are(seen: Seen) -> None:
     for frame, picture in seen.without_overlay.items():
         alike = [likeness(picture, other) for other in seen.study.frames]
-        print(frame, [round(a, 4) for a in alike])
         assert int(np.argmax(alike)) == frame
         assert alike[frame] > ALIKE
 
@@ -88,7 +82,6 @@ def test_the_overlay_lies_on_the_nodule_of_its_own_frame(seen: Seen) -> None:
     masks = seen.study.masks()
     for frame in (frame for frame in LOOKED_AT if masks[frame].any()):
         fits = [dice(seen.overlays[frame], mask) for mask in masks]
-        print(frame, [round(f, 3) for f in fits])
         assert fits[frame] > SAME_PLACE
         assert max(fit for other, fit in enumerate(fits) if other != frame) < ELSEWHERE
 
@@ -116,23 +109,10 @@ def test_the_report_draws_every_nodule_on_its_key_frame_and_says_its_probability
             seen.page.go_to_finding_on(nodule.key_frame)
         seen.page.screenshot(f"{seen.name}-report-nodule-{nodule.number}")
         assert seen.page.frame_label() == f"{nodule.key_frame + 1}/{FRAMES}"
-        assert set(words_about(nodule)) <= set(seen.page.words_on_image())
+        said = measured(nodule.score.probability, nodule.long_axis_mm, nodule.short_axis_mm)
+        assert seen.page.words_on_image()[: len(said)] == said
         mask = seen.study.labels[nodule.key_frame] == nodule.number
-        assert dice(drawn_region(seen.page, *mask.shape), mask) > SAME_PLACE
-
-
-def words_about(nodule: Nodule) -> Iterator[str]:
-    """Yield what OHIF makes of the numbers of a report."""
-    yield f"Probability of cancer: {100 * nodule.score.probability:.2f} %"
-    if nodule.long_axis_mm is not None:
-        yield f"L: : {nodule.long_axis_mm:.2f} mm"
-        yield f"W: : {nodule.short_axis_mm:.2f} mm"
-
-
-def drawn_region(page: ViewerPage, rows: int, columns: int) -> np.ndarray:
-    """Return the pixels inside the one outline that is drawn: bool (rows, columns)."""
-    (outline,) = page.outlines()
-    return inside(to_image(outline, page.canvas().shape, rows, columns), rows, columns)
+        assert dice(seen.page.drawn_region(*mask.shape), mask) > SAME_PLACE
 
 
 def test_nothing_went_wrong(seen: Seen) -> None:
