@@ -35,6 +35,7 @@ from stact_pacs.results.document import device_observer, evidence_of
 from stact_pacs.results.measurement_groups import measurement_groups
 from stact_pacs.results.part10 import finished
 from stact_pacs.results.provenance import Provenance, add_common_modules
+from stact_pacs.results.sentences import series_name
 
 _ENGLISH = CodedConcept("en-US", "RFC5646", "English (United States)")
 
@@ -78,7 +79,7 @@ def build_report(
     evidence = evidence_of(source, segmentation)
     groups = list(measurement_groups(source, cine, findings, provenance, segmentation))
     root = _root(source, provenance, groups)
-    document = _document(root, evidence, provenance)
+    document = _document(root, evidence, provenance, findings)
     if predecessor is not None:
         document.PredecessorDocumentsSequence = [_predecessor(source, predecessor)]
     return finished(document, ObjectKind.SR, provenance)
@@ -87,7 +88,7 @@ def build_report(
 # -- document ------------------------------------------------------------------------------------------
 
 
-def _document(root: Any, evidence: list[Dataset], provenance: Provenance) -> Dataset:
+def _document(root: Any, evidence: list[Dataset], provenance: Provenance, findings: Findings) -> Dataset:
     """Return the SR instance: complete, preliminary and unverified, for no person has seen it."""
     document: Dataset = _CLASSES[provenance.settings.sr_class](
         evidence=evidence,
@@ -101,7 +102,8 @@ def _document(root: Any, evidence: list[Dataset], provenance: Provenance) -> Dat
         is_verified=False,
     )
     # Our own identity, times and equipment over highdicom's: it would take the time from the clock.
-    add_common_modules(document, provenance, ObjectKind.SR, document.SOPClassUID)
+    name = series_name(findings)
+    add_common_modules(document, provenance, ObjectKind.SR, document.SOPClassUID, series_name=name)
     return document
 
 

@@ -103,10 +103,17 @@ class Provenance:
         return self.started_at.astimezone(_zone(offset) if offset else None)
 
 
-def add_common_modules(dataset: Dataset, provenance: Provenance, kind: ObjectKind, sop_class_uid: str) -> None:
+def add_common_modules(
+    dataset: Dataset, provenance: Provenance, kind: ObjectKind, sop_class_uid: str, *, series_name: str = ""
+) -> None:
     """Write the modules that every object of ours has: patient, study, series, equipment, SOP Common.
 
     What the dataset already holds of them is overwritten.
+
+    Parameters
+    ----------
+    series_name
+        What the series is called in a list; empty takes the name of its kind.
     """
     dataset.update(provenance.header.identity)
     dataset.SpecificCharacterSet = "ISO_IR 192"
@@ -116,7 +123,7 @@ def add_common_modules(dataset: Dataset, provenance: Provenance, kind: ObjectKin
     dataset.SeriesNumber = getattr(provenance.settings, f"{kind.lower()}_series_number")
     dataset.InstanceNumber = 1
     dataset.Modality = _MODALITIES[kind]
-    dataset.SeriesDescription = _series_description(provenance, kind)
+    dataset.SeriesDescription = _series_description(provenance, series_name or _SERIES_NAMES[kind])
     _add_times(dataset, provenance.moment)
     _add_equipment(dataset, provenance)
     dataset.ContributingEquipmentSequence = _contributing_equipment(provenance)
@@ -133,9 +140,9 @@ def algorithm_identification(provenance: Provenance) -> Dataset:
     return item
 
 
-def _series_description(provenance: Provenance, kind: ObjectKind) -> str:
+def _series_description(provenance: Provenance, name: str) -> str:
     series = f"series {provenance.header.series_number}, " if provenance.header.series_number else ""
-    return _LO(f"{_SERIES_NAMES[kind]} ({series}instance {provenance.source_instance_number})")
+    return _LO(f"{name} ({series}instance {provenance.source_instance_number})")
 
 
 def _add_times(dataset: Dataset, moment: datetime) -> None:

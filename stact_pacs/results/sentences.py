@@ -9,6 +9,21 @@ UNVERIFIED = "AI, unverified, not for diagnosis"
 """Stands on everything that people look at without a header."""
 
 
+def series_name(findings: Findings) -> str:
+    """Return what the report's series is called; empty when there is a nodule to read about.
+
+    Many viewers show nothing else of a report without measurements, and cut a long name off: the verdict stands
+    first.
+    """
+    match findings.outcome:
+        case Outcome.NO_NODULE:
+            return "AI: no nodule found, unverified"
+        case Outcome.NOT_SCORED:
+            return f"AI: not scored, {str(findings.reason).replace('_', ' ')}"
+        case _:
+            return ""
+
+
 def nodule_sentences(cine: Cine, findings: Findings, nodule: Nodule, provenance: Provenance) -> Iterator[str]:
     """Yield a nodule in words, for viewers that show text better than trees."""
     which = f"Nodule {nodule.number} of {len(findings.nodules)}"

@@ -22,10 +22,11 @@ def require_tools(*programs: str) -> None:
     """Skip the test, saying what to install; fail it where STACT_PACS_REQUIRE_TOOLS is set."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        _give_up(f"needs the programs {', '.join(missing)}: apt-get install dcmtk orthanc iproute2")
+        give_up(f"needs the programs {', '.join(missing)}: apt-get install dcmtk orthanc iproute2 chromium npm")
 
 
-def _give_up(why: str) -> None:
+def give_up(why: str) -> None:
+    """Skip the test, saying why; fail it where STACT_PACS_REQUIRE_TOOLS is set."""
     if os.environ.get("STACT_PACS_REQUIRE_TOOLS"):
         pytest.fail(why)
     pytest.skip(why)
@@ -74,7 +75,7 @@ def loopback_namespace() -> Iterator[Namespace]:
     namespace = Namespace(f"stact-{os.getpid()}-{secrets.token_hex(3)}")
     made = subprocess.run(["ip", "netns", "add", namespace.name], capture_output=True, text=True, check=False)
     if made.returncode != 0:
-        _give_up(f"needs the right to make a network namespace: {made.stderr.strip()}")
+        give_up(f"needs the right to make a network namespace: {made.stderr.strip()}")
     try:
         namespace.run("ip", "link", "set", "lo", "up", check=True)
         yield namespace

@@ -8,7 +8,7 @@ from pathlib import Path
 import highdicom
 import pytest
 
-from stact_pacs.domain import CineSource, ObjectKind, PredecessorObjects
+from stact_pacs.domain import CineSource, Findings, ObjectKind, PredecessorObjects
 from stact_pacs.errors import Defect
 from tests.real_ultrasound import ALL, real_ultrasound
 from tests.unit.results.builders_results import (
@@ -104,6 +104,18 @@ def test_a_cine_that_was_not_scored_says_why(two_frames: CineSource) -> None:
     (group,) = groups_of(built(two_frames, None, NOT_SCORED))
     assert items(group, "111065")[0].ConceptCodeSequence[0].CodeMeaning == "Not Attempted"
     assert items(group, COMMENT)[0].TextValue == f"Not scored (too_few_frames): {NOT_SCORED.reason_text}"
+
+
+@pytest.mark.parametrize(
+    ("findings", "name"),
+    [(NO_NODULE, "AI: no nodule found, unverified"), (NOT_SCORED, "AI: not scored, too few frames")],
+    ids=["no nodule", "not scored"],
+)
+def test_the_list_of_series_tells_a_result_without_measurements(
+    two_frames: CineSource, findings: Findings, name: str
+) -> None:
+    report = dataset_of(built(two_frames, None, findings)[SR])
+    assert report.SeriesDescription == f"{name} (series 1, instance {two_frames.instances[0].instance_number})"
 
 
 def test_a_source_without_rows_and_columns_still_gets_its_report(two_frames: CineSource, tmp_path: Path) -> None:
