@@ -197,6 +197,8 @@ class Association:
 
     def _next_pdu(self, exchange: Exchange) -> Pdu:
         """Wait for the next PDU; between messages, a stop of the listener ends the wait."""
+        if not self._reader.holds_next:
+            exchange.settle()  # the buffer is about to be used again
         due = exchange.next_pdu_due(idle_timeout_s=self._settings.idle_timeout_s)
         return self._reader.next(start_by=due, interruptible=exchange.is_idle)
 

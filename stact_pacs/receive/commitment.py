@@ -113,6 +113,9 @@ class Committing:
         if self._refusal is None:
             self._data_set += fragment
 
+    def settle(self) -> None:
+        """Do nothing: what was taken was copied."""
+
     def finish(self) -> Status:
         status = self._refusal or self._take()
         if not status.is_success:

@@ -10,9 +10,9 @@ import os
 import threading
 from queue import SimpleQueue
 
-_BESIDE_FROM_BYTES = 1_000_000
+_BESIDE_FROM_BYTES = 500_000
 """From this size on, hashing takes longer than handing over."""
-_STEP_BYTES = 1_000_000
+_STEP_BYTES = 500_000
 """The thread is told of new bytes once in so many."""
 _BUFFER_BYTES = 262144
 _END = -1
@@ -23,10 +23,18 @@ class FileDigest:
 
     The thread reads from the file what was written before: mostly from the page cache, so that the writer may use
     its buffer again at once.
+
+    Parameters
+    ----------
+    fileno
+        The descriptor.
+    may_use_thread
+        Whether a core is likely to be idle; reading back what was written is worth it only then.
     """
 
-    def __init__(self, fileno: int) -> None:
+    def __init__(self, fileno: int, *, may_use_thread: bool = True) -> None:
         self._fileno = fileno
+        self._may_use_thread = may_use_thread
         self._sha256 = hashlib.sha256()
         self._hashed_bytes = 0
         self._told_bytes = 0
@@ -38,7 +46,7 @@ class FileDigest:
     def add(self, fragment: memoryview) -> None:
         """Take a fragment that has just been written behind the others."""
         self._written_bytes += len(fragment)
-        if self._thread is None and self._written_bytes < _BESIDE_FROM_BYTES:
+        if not self._may_use_thread or (self._thread is None and self._written_bytes < _BESIDE_FROM_BYTES):
             self._sha256.update(fragment)
             self._hashed_bytes = self._written_bytes
         elif self._written_bytes - self._told_bytes >= _STEP_BYTES:

@@ -145,6 +145,11 @@ class Exchange:
         if tell is not None:
             tell()
 
+    def settle(self) -> None:
+        """Have done with the fragments that were taken: their memory is about to be used again."""
+        if self._message is not None and self._message.served is not None:
+            self._message.served.service.settle()
+
     def abandon(self) -> None:
         """Drop the message under way, if there is one: the rest of it will not come."""
         message, self._message = self._message, None

@@ -27,6 +27,7 @@ log = get_logger()
 _BYTES_PER_MB = 1_000_000
 _SPACE_CHECK_BYTES = _BYTES_PER_MB
 """After how many bytes of one instance the free space is looked at again."""
+_CORES = os.cpu_count() or 1
 _NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -79,6 +80,7 @@ class Inbox:
         self.now = now
         self._holding: set[str] = set()
         self._ended: set[str] = set()
+        self._under_way: set[Incoming] = set()
         self._reserve_bytes = reserve_mb * _BYTES_PER_MB
 
     def check_ready(self) -> None:
@@ -120,7 +122,7 @@ class Inbox:
         """
         self.check_space()
         try:
-            part = PartFile(self.folders.new_part())
+            part = PartFile(self.folders.new_part(), hash_beside=len(self._under_way) < _CORES)
         except OSError as error:
             raise _as_transient(error) from error
         try:
@@ -128,7 +130,9 @@ class Inbox:
         except OSError as error:
             part.drop()
             raise _as_transient(error) from error
-        return Incoming(self, announced, part)
+        incoming = Incoming(self, announced, part)
+        self._under_way.add(incoming)
+        return incoming
 
     def admit(self, instance: Instance, association_id: str | None = None) -> Receipt:
         """Put a file that lies in its place on record; the second half of receiving, and of `reconcile`.
@@ -154,6 +158,10 @@ class Inbox:
             )
             return Receipt.CONFLICT
         return Receipt.DUPLICATE if admission is Admission.DUPLICATE else Receipt.STORED
+
+    def ended(self, incoming: "Incoming") -> None:
+        """Count an instance no longer as under way; harmless twice."""
+        self._under_way.discard(incoming)
 
     def association_ended(self, association_id: str) -> None:
         """Let the series that the association sent into be closed when they are complete.
@@ -183,7 +191,7 @@ class Incoming:
         self._unchecked_bytes = 0
 
     def write(self, fragment: memoryview) -> None:
-        """Add a fragment of the data set to the file.
+        """Add a fragment of the data set to the file; it is valid until `settle` or `commit`.
 
         Raises
         ------
@@ -198,6 +206,13 @@ class Incoming:
             self._opening += fragment[: OPENING_BYTES - len(self._opening)]
         try:
             self._part.write(fragment)
+        except OSError as error:
+            raise _as_transient(error) from error
+
+    def settle(self) -> None:
+        """Have the fragments so far in the file; raises as `write`."""
+        try:
+            self._part.settle()
         except OSError as error:
             raise _as_transient(error) from error
 
@@ -222,6 +237,7 @@ class Incoming:
     def abandon(self) -> None:
         """Drop whatever is not in its place yet; harmless at any time, also twice."""
         self._part.drop()
+        self._inbox.ended(self)
 
     def _read_header(self) -> Instance | None:
         sha256 = self._part.sha256()

@@ -9,6 +9,9 @@ from stact_pacs.receive.digest import FileDigest
 _BYTES_PER_MB = 1_000_000
 _WRITE_BEHIND_BYTES = 2 * _BYTES_PER_MB
 """So much of an instance at a time is given to the disk while the rest is still coming."""
+_MOST_UNSETTLED_BYTES = _BYTES_PER_MB
+_MOST_UNSETTLED = 256
+"""Fragments that one call writes; a quarter of what Linux takes (IOV_MAX)."""
 _ADVISE = getattr(os, "posix_fadvise", None)
 """Not on every system; without it only the flush at the end takes longer."""
 _OWNER_ONLY_FILE = 0o600
@@ -21,6 +24,8 @@ class PartFile:
     ----------
     path
         Where it is made.
+    hash_beside
+        Whether a thread may compute the digest; see `FileDigest`.
 
     Raises
     ------
@@ -28,38 +33,52 @@ class PartFile:
         From each method but `drop`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, hash_beside: bool = True) -> None:
         self.path = path
         # Readable too: the digest may be computed from the file.
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fileno = os.open(path, flags, _OWNER_ONLY_FILE)
-        self._digest = FileDigest(self._fileno)
+        self._digest = FileDigest(self._fileno, may_use_thread=hash_beside)
         self._is_kept = False
+        self._unsettled: list[memoryview] = []
+        self._unsettled_bytes = 0
         self._written_bytes = 0
         self._begun_bytes = 0
         """Up to here the disk has begun to write."""
 
     def write(self, fragment: memoryview) -> None:
-        """Add a fragment."""
-        rest = fragment
-        while rest:
-            rest = rest[os.write(self._fileno, rest) :]
-        self._written_bytes += len(fragment)
-        self._digest.add(fragment)
+        """Add a fragment; it is valid until the next `settle`, which comes by itself when many have gathered."""
+        self._unsettled.append(fragment)
+        self._unsettled_bytes += len(fragment)
+        if self._unsettled_bytes >= _MOST_UNSETTLED_BYTES or len(self._unsettled) >= _MOST_UNSETTLED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Have all fragments so far in the file: one system call for many of them."""
+        fragments, count = self._unsettled, self._unsettled_bytes
+        if not fragments:
+            return
+        self._unsettled, self._unsettled_bytes = [], 0
+        _write_all(self._fileno, fragments)
+        self._written_bytes += count
+        for fragment in fragments:
+            self._digest.add(fragment)
         if self._written_bytes - self._begun_bytes >= _WRITE_BEHIND_BYTES:
-            self.begin_flush()
+            self._advise()
 
     def begin_flush(self) -> None:
-        """Let the disk begin with what has come, or `flush` would wait for all of it.
+        """Let the disk begin with what has come, or `flush` would wait for all of it."""
+        self.settle()
+        self._advise()
 
-        The advice makes Linux write dirty pages, and drops only clean ones.
-        """
+    def _advise(self) -> None:
+        """Give the disk what it has not begun with. On this advice Linux writes dirty pages; it drops only clean ones."""
         if _ADVISE is not None:
             _ADVISE(self._fileno, self._begun_bytes, self._written_bytes - self._begun_bytes, os.POSIX_FADV_DONTNEED)
             self._begun_bytes = self._written_bytes
 
     def sha256(self) -> str:
-        """Return the digest of what has been written; 64 hex digits."""
+        """Return the digest of what has been settled; 64 hex digits."""
         return self._digest.hexdigest()
 
     def flush(self) -> None:
@@ -87,3 +106,14 @@ class PartFile:
             self._digest.end()
             fileno, self._fileno = self._fileno, -1
             os.close(fileno)
+
+
+def _write_all(fileno: int, fragments: list[memoryview]) -> None:
+    """Write all of them; what one call leaves over is written by others."""
+    written = os.writev(fileno, fragments)
+    for fragment in fragments:
+        skipped = min(written, len(fragment))
+        written -= skipped
+        rest = fragment[skipped:]
+        while rest:
+            rest = rest[os.write(fileno, rest) :]

@@ -25,8 +25,9 @@ MAX_REQUEST_BYTES = 131072
 """Longest A-ASSOCIATE-RQ accepted: 128 contexts with 20 transfer syntaxes each need 90 kB."""
 _FIXED_BODY_BYTES = 4
 """Body of an A-RELEASE and of an A-ABORT (PS3.8 Tables 9-24 to 9-26)."""
-_BUFFER_BYTES = 262144
-"""One read takes up to this much; beyond it a single stream gains nothing."""
+_BUFFER_BYTES = 524_288
+"""One read takes up to this much. Every system call gives Python's lock away and has to wait for it again, so with
+several senders few and long reads are worth more than the memory."""
 
 
 class PduType(IntEnum):
@@ -43,7 +44,7 @@ class Pdu(NamedTuple):
 
     type: PduType
     body: memoryview
-    """Valid only until the next PDU is read."""
+    """Valid until a PDU is read of which the reader does not hold all."""
 
 
 class Pdv(NamedTuple):
@@ -122,6 +123,15 @@ class PduReader:
         self._buffer = memoryview(bytearray(max(_BUFFER_BYTES, longest)))
         self._start = 0
         self._end = 0
+
+    @property
+    def holds_next(self) -> bool:
+        """Whether the next PDU has come already as a whole: reading it leaves the ones before it in their place."""
+        held = self._end - self._start
+        if held < _HEADER.size:
+            return False
+        _type, length = _HEADER.unpack_from(self._buffer, self._start)
+        return held >= _HEADER.size + int(length)
 
     def next(self, *, start_by: float, finish_by: float | None = None, interruptible: bool = False) -> Pdu:
         """Return the next PDU.

@@ -41,7 +41,11 @@ class Service(Protocol):
     """One message being served."""
 
     def write(self, fragment: memoryview) -> None:
-        """Take a fragment of the data set."""
+        """Take a fragment of the data set; it is valid until `settle` or `finish`."""
+        ...
+
+    def settle(self) -> None:
+        """Have done with the fragments so far."""
         ...
 
     def finish(self) -> Status:
@@ -104,6 +108,9 @@ class Answering:
     def write(self, fragment: memoryview) -> None:
         """Drop the fragment."""
 
+    def settle(self) -> None:
+        """Do nothing: nothing is kept."""
+
     def finish(self) -> Status:
         return self._status
 
@@ -128,6 +135,14 @@ class Storing:
             return
         try:
             self._incoming.write(fragment)
+        except Transient as error:
+            self._fail(error)
+
+    def settle(self) -> None:
+        if self._incoming is None:
+            return
+        try:
+            self._incoming.settle()
         except Transient as error:
             self._fail(error)
 

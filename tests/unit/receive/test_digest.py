@@ -36,7 +36,7 @@ def test_it_is_the_digest_of_what_was_written(fileno: int, size: int, step: int)
 def test_no_thread_is_started_for_a_small_file_and_none_is_left_behind_by_a_large_one(fileno: int) -> None:
     before = threading.active_count()
     digest = FileDigest(fileno)
-    written(digest, fileno, bytes(900_000), 100_000)
+    written(digest, fileno, bytes(400_000), 100_000)
     assert threading.active_count() == before
     written(digest, fileno, bytes(5_000_000), 100_000)
     assert threading.active_count() == before + 1

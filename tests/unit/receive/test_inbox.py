@@ -187,8 +187,9 @@ def test_a_hold_that_the_database_could_not_end_is_ended_with_the_next(
 
 def test_a_write_that_fails_is_transient_and_leaves_nothing(inbox: Inbox, announced: Announced) -> None:
     incoming = inbox.begin(announced)
+    incoming.write(memoryview(bytes(2000)))
     with largest_file(1000), pytest.raises(Transient):
-        incoming.write(memoryview(bytes(2000)))
+        incoming.settle()
     incoming.abandon()
     assert files(inbox) == []
 
