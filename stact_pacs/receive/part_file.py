@@ -72,7 +72,7 @@ class PartFile:
         self._advise()
 
     def _advise(self) -> None:
-        """Give the disk what it has not begun with. On this advice Linux writes dirty pages; it drops only clean ones."""
+        """Give the disk what it has not begun with: on this advice Linux writes dirty pages, and drops clean ones."""
         if _ADVISE is not None:
             _ADVISE(self._fileno, self._begun_bytes, self._written_bytes - self._begun_bytes, os.POSIX_FADV_DONTNEED)
             self._begun_bytes = self._written_bytes
