@@ -43,6 +43,7 @@ from stact_pacs.store.jobs import JobRecords
 from stact_pacs.store.migrate import require_current
 from stact_pacs.store.proofs import ProofRecords
 from stact_pacs.store.series import SeriesRecords
+from stact_pacs.store.workitems import WorkitemRecords
 
 if TYPE_CHECKING:
     from stact_pacs.cine.decode_process import DecodeProcess
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from stact_pacs.receive.commitment import Commitments
     from stact_pacs.receive.inbox import Inbox
     from stact_pacs.receive.listener import Listener
+    from stact_pacs.receive.ups import UpsWorker
     from stact_pacs.web.server import WebServer
 
 log = get_logger()
@@ -186,6 +188,21 @@ class App:
         from stact_pacs.receive.commitment import Commitments
 
         return Commitments(self.commitments, may_ask=self._requestors, now=utc_now)
+
+    @cached_property
+    def workitems(self) -> WorkitemRecords:
+        return WorkitemRecords(self.database)
+
+    def ups_worker(self, stopping: Callable[[], bool]) -> "UpsWorker | None":
+        """Return what claims work items; None when the settings name no workitem server."""
+        from stact_pacs.receive.ups import UpsWorker
+        from stact_pacs.receive.ups_client import UpsClient
+
+        settings = self.settings.receive.ups
+        if settings is None:
+            return None
+        client = UpsClient(settings)
+        return UpsWorker(client, self.workitems, self.inbox, settings, now=utc_now, stopping=stopping)
 
     @cached_property
     def worker(self) -> "Worker":

@@ -190,6 +190,17 @@ def check_peers(app: App) -> Checked:
     return Checked(name="destinations", problems=tuple(problems), summary=f"answer: {names}")
 
 
+def check_workitem_server(app: App) -> Checked:
+    """Ask the workitem server for scheduled work items, where there is one; it may be away for now."""
+    from stact_pacs.receive.ups_client import UpsClient
+
+    settings = app.settings.receive.ups
+    if settings is None:
+        return Checked(name="work items", problems=(), summary="no workitem server is configured")
+    problems = _problems_of("receive.ups", UpsClient(settings).scheduled, fatal=False)
+    return Checked(name="work items", problems=tuple(problems), summary=f"answers: {settings.url}")
+
+
 def _echo(destination: AnyDestination, settings: Deliver) -> None:
     from stact_pacs.deliver.cstore import CStoreSender
     from stact_pacs.deliver.stow import StowSender
@@ -210,4 +221,4 @@ def _problems_of(where: str, act: Callable[[], object], *, fatal: bool = True) -
 
 
 _QUICK = (check_settings, check_folders, check_database, check_patient_key, check_port, check_tls, check_bundle)
-_SLOW = (check_golden, check_decoders, check_peers)
+_SLOW = (check_golden, check_decoders, check_peers, check_workitem_server)

@@ -13,6 +13,7 @@ from stact_pacs.log import get_logger
 
 if TYPE_CHECKING:
     from stact_pacs.deliver.outbox import Outbox
+    from stact_pacs.queue.timers import Timers
 
 log = get_logger()
 
@@ -36,11 +37,27 @@ def run_receive(app: App, stop: threading.Event) -> None:
     )
     app.listener.start()
     timers.start()
+    work_items = _start_ups(app, stop)
     tell_of_certificates(app)
     while not stop.wait(_DAY_S):
         tell_of_certificates(app)
     app.listener.stop(timeout_s=_DRAIN_S)
     timers.stop()
+    if work_items is not None:
+        work_items.stop()
+
+
+def _start_ups(app: App, stop: threading.Event) -> "Timers | None":
+    """Claim work items, on a beat of their own: fetching may take long, and must hold up nothing else."""
+    from stact_pacs.queue.timers import Timers
+
+    worker = app.ups_worker(stop.is_set)
+    if worker is None or app.settings.receive.ups is None:
+        return None
+    timers = Timers(app.settings.receive.ups.poll_s)
+    timers.every("work items", worker.beat)
+    timers.start()
+    return timers
 
 
 def tell_of_certificates(app: App) -> None:

@@ -30,6 +30,12 @@ _EXAMPLES = {
 # key_file = "key.pem"
 # ca_file = "ca.pem"
 """,
+    "receive.ups": """\
+# [receive.ups]
+# url = "https://pacs.example.org/dicom-web"
+# token_file = "workitems.token"
+# label = "Thyroid cine AI"
+""",
     "series.sources": """\
 # [[series.sources]]
 # calling_ae_title = "PACS_SEND"

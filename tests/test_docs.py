@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 
 from stact_pacs.cli import app
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, SeriesState, WorkitemState
 from stact_pacs.errors import Reason
 from stact_pacs.queue.states import diagram
 from stact_pacs.settings_template import example_toml
@@ -45,7 +45,9 @@ def test_the_example_settings_file_is_the_one_that_init_writes() -> None:
     assert (ROOT / "deploy" / "stact-pacs.example.toml").read_text(encoding="utf-8") == example_toml()
 
 
-@pytest.mark.parametrize("word", [*Action, *Reason, *JobState, *SeriesState, *DeliveryState, *CommitmentState])
+@pytest.mark.parametrize(
+    "word", [*Action, *Reason, *JobState, *SeriesState, *DeliveryState, *CommitmentState, *WorkitemState]
+)
 def test_the_operators_readme_explains_every_event_reason_and_state(word: str) -> None:
     assert f"`{word}`" in OPERATOR
 

@@ -22,6 +22,7 @@ from stact_pacs.cli import (
     serve,
     setup,
     training,
+    workitems,
 )
 from stact_pacs.cli.output import exit_code_of, print_error
 from stact_pacs.errors import StactError
@@ -64,6 +65,7 @@ app.add_typer(peers.app, name="peers")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(workitems.app, name="workitems")
 app.add_typer(database.app, name="db")
 report.add_to(app)
 conformance.add_to(app)

@@ -66,8 +66,16 @@ def _air(settings: Settings) -> tuple[Item, ...]:
 
 
 _AIW_I = (
-    Item("AIW-I 1 to 8", "Task Performer: query, claim, update, complete and cancel work items (UPS-RS)",
-         Verdict.NOT_MET, "images are pushed by C-STORE; there is no worker for work items"),
+    Item("AIW-I 1", "Query work items by label and state, and get their contents", Verdict.MET, "GET, by polling"),
+    Item("AIW-I 2", "Claim by a change of state to IN PROGRESS; the loser of a race does no work", Verdict.MET,
+         "the transaction is on record before the claim"),
+    Item("AIW-I 3", "Changes carry the Transaction UID", Verdict.MET, "every change"),
+    Item("AIW-I 4", "Only instances of the Input Information are retrieved", Verdict.MET, "by WADO-RS", _UNCHECKED),
+    Item("AIW-I 5", "Outputs are listed before the state COMPLETED", Verdict.MET, "what has arrived", _UNCHECKED),
+    Item("AIW-I 6", "Failure ends as CANCELED with a reason; progress at the start", Verdict.MET, "both", _UNCHECKED),
+    Item("AIW-I 7", "A request for cancellation is honoured or declined", Verdict.PARTLY,
+         "a work item that is canceled is let go; what runs is not stopped", _UNCHECKED),
+    Item("AIW-I 8", "Subscription and event channel", Verdict.NOT_MET, "polling only", _UNCHECKED),
     Item("AIW-I 9", "Sub-tasks", Verdict.NOT_MET, "none are made"),
 )  # fmt: skip
 

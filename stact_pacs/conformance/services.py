@@ -33,6 +33,12 @@ def services(settings: Settings) -> Section:
         ("Storage commitment of results", "SCU", "1 SOP class", _yes(_with_proof(settings, "commitment"))),
         ("Query (study root, C-FIND)", "SCU", "1 SOP class", _yes(settings.series.sources or _queries(settings))),
         ("Store over the web (STOW-RS)", "user agent", _count(RESULT_SOP_CLASSES), _yes(_web(settings.destinations))),
+        (
+            "Work items (UPS-RS), with retrieval of their images (WADO-RS)",
+            "user agent",
+            "work items",
+            _yes(settings.receive.ups),
+        ),
         ("Query over the web (QIDO-RS)", "user agent", "instances", _yes(_web_with_proof(settings))),
     ]
     table = Table(

@@ -17,7 +17,7 @@ _FLOW = (
     "cine is segmented and scored, and the Delivery AE stores the results (SEG and SR, if asked for SC, KOS and PDF) "
     "with each destination. A cine that is not scored has a report that says why. The AEs are processes of their own "
     "that share a database and a disk.",
-    "There is no worker for Unified Procedure Steps, no query or retrieve service, and no worklist.",
+    "There is no query or retrieve service, and no modality worklist.",
 )
 
 

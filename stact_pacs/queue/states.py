@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState, WorkitemState
 from stact_pacs.errors import IllegalMove
 
 SERIES_MOVES: Mapping[tuple[SeriesState, SeriesState], str] = MappingProxyType(
@@ -61,6 +61,16 @@ COMMITMENT_MOVES: Mapping[tuple[CommitmentState, CommitmentState], str] = Mappin
     }
 )
 
+WORKITEM_MOVES: Mapping[tuple[WorkitemState, WorkitemState], str] = MappingProxyType(
+    {
+        (WorkitemState.CLAIMING, WorkitemState.WORKING): "the server gave it to us",
+        (WorkitemState.CLAIMING, WorkitemState.LOST): "somebody else was faster",
+        (WorkitemState.WORKING, WorkitemState.COMPLETED): "everything was scored and delivered",
+        (WorkitemState.WORKING, WorkitemState.CANCELED): "given up: inputs missing, or a job failed",
+        (WorkitemState.WORKING, WorkitemState.LOST): "canceled at the server, or gone there",
+    }
+)
+
 FINAL_JOB_STATES = frozenset({JobState.DONE, JobState.NOT_SCORED, JobState.FAILED, JobState.CANCELLED})
 """Nothing more happens to a job in one of these unless a person or a dead letter moves it."""
 
@@ -70,6 +80,7 @@ _TABLES: Mapping[type[StrEnum], Iterable[tuple[StrEnum, StrEnum]]] = MappingProx
         JobState: JOB_MOVES,
         DeliveryState: DELIVERY_MOVES,
         CommitmentState: COMMITMENT_MOVES,
+        WorkitemState: WORKITEM_MOVES,
     }
 )
 
@@ -112,6 +123,7 @@ def diagram() -> str:
         _mermaid("Job", JobState.WAITING, JOB_MOVES.items()),
         _mermaid("Delivery", DeliveryState.OWED, DELIVERY_MOVES.items()),
         _mermaid("Storage commitment", CommitmentState.REQUESTED, COMMITMENT_MOVES.items()),
+        _mermaid("Work item", WorkitemState.CLAIMING, WORKITEM_MOVES.items()),
     ]
     return "\n\n".join(drawn) + "\n"
 

@@ -45,6 +45,31 @@ class ReceiveTls(Section):
         return self
 
 
+class Ups(Section):
+    """A workitem server (UPS-RS) whose work items are claimed; without this section there is none."""
+
+    url: str = Field(pattern=r"^https?://[^/\s?#@]+(/[^\s?#]*)?$")
+    """URL of the DICOMweb service with the work items and their images, such as https://pacs.example.org/dicom-web."""
+    token_file: Path | None = None
+    """File (mode 0600) with a bearer token; it is read again for every request."""
+    ca_file: Path | None = None
+    """PEM file: the CA certificates that the server's certificate is checked against; none means the system's."""
+    label: str = ""
+    """Claim only work items with this Procedure Step Label (0074,1204); empty claims every scheduled one."""
+    poll_s: float = Field(default=30, gt=0)
+    """How often the server is asked."""
+    timeout_s: float = Field(default=30, gt=0)
+    """Longest wait for a connection or an answer."""
+    longest_work_h: float = Field(default=24, gt=0)
+    """A work item whose inputs do not come, or whose results are not delivered, for so many hours is given up."""
+
+    @model_validator(mode="after")
+    def _token_is_not_in_clear(self) -> "Ups":
+        if self.token_file is not None and not self.url.startswith("https:"):
+            raise ValueError("a token needs an https url")
+        return self
+
+
 class Receive(Section):
     """The DICOM listener."""
 
@@ -78,6 +103,8 @@ class Receive(Section):
     """Senders that have to prove who they are."""
     tls: ReceiveTls | None = None
     """TLS; none means a plain port."""
+    ups: Ups | None = None
+    """Work items that are claimed from a workitem server; none means that images are only pushed."""
 
     @model_validator(mode="after")
     def _one_rule_for_each_title(self) -> "Receive":

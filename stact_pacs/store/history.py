@@ -61,6 +61,10 @@ class Action(StrEnum):
     COMMITMENT_REPORTED = "commitment_reported"
     COMMITMENT_FAILED = "commitment_failed"
     """The report did not arrive within the horizon."""
+    WORKITEM_CLAIMED = "workitem_claimed"
+    """A claim of a work item is under way; its transaction is on record."""
+    WORKITEM_MOVED = "workitem_moved"
+    """A work item became ours, was lost, completed or given up."""
     INSTANCE_DAMAGED = "instance_damaged"
     """The file of an instance on record is missing, unreadable or not what was received."""
 

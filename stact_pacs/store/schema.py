@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, ObjectKind, Outcome, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, ObjectKind, Outcome, SeriesState, WorkitemState
 
 metadata = sa.MetaData(
     naming_convention={
@@ -345,4 +345,18 @@ events = sa.Table(
     sa.Column("series_id", _ID, sa.ForeignKey("series.id"), index=True),
     sa.Column("job_id", _ID, sa.ForeignKey("jobs.id"), index=True),
     sa.Column("delivery_id", _ID, sa.ForeignKey("deliveries.id")),
+)
+
+workitems = sa.Table(
+    "workitems",
+    metadata,
+    _id(),
+    sa.Column("workitem_uid", _UID, nullable=False, unique=True),
+    sa.Column("transaction_uid", _UID, nullable=False),
+    sa.Column("state", _one_of(WorkitemState, "state"), nullable=False),
+    sa.Column("inputs", sa.JSON, nullable=False),
+    sa.Column("claimed_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.CheckConstraint("(state IN ('CLAIMING', 'WORKING')) = (ended_at IS NULL)", name="ended_at"),
 )

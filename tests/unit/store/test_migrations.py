@@ -69,7 +69,13 @@ def fill(connection: sa.Connection) -> None:
     """Put one row into every empty table, whatever its columns are at this revision; what may be empty is left so."""
     tables = sa.MetaData()
     tables.reflect(connection, only=lambda name, _: name != "alembic_version")
-    states = {"series": "OPEN", "jobs": "WAITING", "deliveries": "FAILED", "commitments": "REQUESTED"}
+    states = {
+        "series": "OPEN",
+        "jobs": "WAITING",
+        "deliveries": "FAILED",
+        "commitments": "REQUESTED",
+        "workitems": "CLAIMING",
+    }
     for table in tables.sorted_tables:
         if connection.execute(sa.select(table)).first() is not None:
             continue

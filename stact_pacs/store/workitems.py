@@ -1,0 +1,162 @@
+"""The work items that were claimed from a workitem server, and how far their inputs have come."""
+
+import builtins
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from stact_pacs.domain import (
+    DeliveredObject,
+    DeliveryState,
+    JobState,
+    SeriesKey,
+    SeriesState,
+    Workitem,
+    WorkitemInput,
+    WorkitemProgress,
+    WorkitemState,
+)
+from stact_pacs.queue.states import FINAL_JOB_STATES, check_move
+from stact_pacs.store import history
+from stact_pacs.store.database import Database
+from stact_pacs.store.history import Action
+from stact_pacs.store.schema import deliveries, instances, jobs, result_objects, series, workitems
+
+_OPEN = (WorkitemState.CLAIMING, WorkitemState.WORKING)
+_GONE_WRONG = (JobState.FAILED, JobState.CANCELLED)
+_ARRIVED = (DeliveryState.CONFIRMED, DeliveryState.PROVEN)
+
+
+class WorkitemRecords:
+    """The work items on record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(
+        self, workitem_uid: str, transaction_uid: str, inputs: Sequence[WorkitemInput], *, now: datetime
+    ) -> Workitem | None:
+        """Put a claim on record, before it is made; None when this work item is on record already."""
+        row = {
+            "workitem_uid": workitem_uid,
+            "transaction_uid": transaction_uid,
+            "state": WorkitemState.CLAIMING,
+            "inputs": [_plain(each) for each in inputs],
+            "claimed_at": now,
+        }
+        insert = self._database.insert(workitems).values(row).on_conflict_do_nothing().returning(workitems)
+        with self._database.write() as connection:
+            created = connection.execute(insert).one_or_none()
+            if created is None:
+                return None
+            history.record(connection, Action.WORKITEM_CLAIMED, f"Work item {workitem_uid}.", now=now)
+            return _workitem(created)
+
+    def has(self, workitem_uid: str) -> bool:
+        """Say whether a work item was claimed before."""
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(workitems.c.id).where(workitems.c.workitem_uid == workitem_uid))
+            return found.scalar_one_or_none() is not None
+
+    def open(self) -> builtins.list[Workitem]:
+        """Return those that have not ended, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(workitems).where(workitems.c.state.in_(_OPEN)).order_by(workitems.c.id))
+            return [_workitem(row) for row in rows]
+
+    def list(self, *, limit: int) -> builtins.list[Workitem]:
+        """Return the newest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(workitems).order_by(workitems.c.id.desc()).limit(limit))
+            return [_workitem(row) for row in rows]
+
+    def move(self, workitem: Workitem, state: WorkitemState, detail: str, *, now: datetime) -> None:
+        """Move a work item on; nothing happens when somebody else has moved it meanwhile."""
+        check_move(workitem.state, state)
+        ended_at = None if state in _OPEN else now
+        with self._database.write() as connection:
+            moved = connection.execute(
+                sa.update(workitems)
+                .where(workitems.c.id == workitem.id, workitems.c.state == workitem.state)
+                .values(state=state, ended_at=ended_at, detail=detail)
+            )
+            if moved.rowcount == 1:
+                text = f"Work item {workitem.workitem_uid} is {state.value}. {detail}".rstrip()
+                history.record(connection, Action.WORKITEM_MOVED, text, now=now)
+
+    def progress(self, workitem: Workitem) -> WorkitemProgress:
+        """Return how far the inputs have come: on record, closed, scored, delivered."""
+        keys = [each.series for each in workitem.inputs]
+        with self._database.read() as connection:
+            wanted = [(each.series, uid) for each in workitem.inputs for uid in each.sop_instance_uids]
+            on_record = _on_record(connection, keys)
+            of_series = connection.execute(sa.select(series).where(_is_one_of(keys))).all()
+            ids = [row.id for row in of_series]
+            revisions = {row.id: row.revision for row in of_series}
+            of_jobs = connection.execute(sa.select(jobs).where(jobs.c.series_id.in_(ids))).all()
+            newest = [row for row in of_jobs if row.series_revision == revisions[row.series_id]]
+            owed = _owed(connection, [row.id for row in newest])
+            still_open = sum(row.state is not SeriesState.CLOSED for row in of_series)
+            return WorkitemProgress(
+                missing=tuple((key, uid) for key, uid in wanted if uid not in on_record),
+                unfinished=still_open + owed + sum(row.state not in FINAL_JOB_STATES for row in newest),
+                failed=sum(row.state in _GONE_WRONG for row in newest),
+                outputs=_outputs(connection, [row.id for row in newest]),
+            )
+
+
+def _plain(each: WorkitemInput) -> dict[str, Any]:
+    return {
+        "study": each.series.study_instance_uid,
+        "series": each.series.series_instance_uid,
+        "instances": list(each.sop_instance_uids),
+    }
+
+
+def _workitem(row: Any) -> Workitem:
+    inputs = tuple(
+        WorkitemInput(
+            series=SeriesKey(study_instance_uid=each["study"], series_instance_uid=each["series"]),
+            sop_instance_uids=tuple(each["instances"]),
+        )
+        for each in row.inputs
+    )
+    same = ("id", "workitem_uid", "transaction_uid", "state", "claimed_at", "ended_at", "detail")
+    return Workitem(inputs=inputs, **{name: row._mapping[name] for name in same})
+
+
+def _is_one_of(keys: Sequence[SeriesKey]) -> sa.ColumnElement[bool]:
+    pairs = [(key.study_instance_uid, key.series_instance_uid) for key in keys]
+    return sa.tuple_(series.c.study_instance_uid, series.c.series_instance_uid).in_(pairs)
+
+
+def _on_record(connection: Connection, keys: Sequence[SeriesKey]) -> set[str]:
+    uids = [key.series_instance_uid for key in keys]
+    found = sa.select(instances.c.sop_instance_uid).where(instances.c.series_instance_uid.in_(uids))
+    return set(connection.execute(found).scalars())
+
+
+def _owed(connection: Connection, job_ids: Sequence[int]) -> int:
+    owed = sa.select(sa.func.count()).where(deliveries.c.job_id.in_(job_ids), deliveries.c.state == DeliveryState.OWED)
+    return int(connection.execute(owed).scalar_one())
+
+
+def _outputs(connection: Connection, job_ids: Sequence[int]) -> tuple[DeliveredObject, ...]:
+    rows = connection.execute(
+        sa.select(
+            series.c.study_instance_uid,
+            result_objects.c.series_instance_uid,
+            result_objects.c.sop_class_uid,
+            result_objects.c.sop_instance_uid,
+        )
+        .distinct()
+        .join(jobs, jobs.c.id == result_objects.c.job_id)
+        .join(series, series.c.id == jobs.c.series_id)
+        .join(deliveries, deliveries.c.object_id == result_objects.c.id)
+        .where(result_objects.c.job_id.in_(job_ids), deliveries.c.state.in_(_ARRIVED))
+        .order_by(result_objects.c.sop_instance_uid)
+    )
+    return tuple(DeliveredObject(**row._mapping) for row in rows)
