@@ -1,17 +1,20 @@
 """What of the IHE profiles AI Results and AI Workflow for Imaging is met, item by item (as in PS3.2 N.7).
 
 The items are what quotations and summaries of the profiles say. The texts of the profiles themselves were not at
-hand, so nothing here is a claim of conformance.
+hand, so nothing here is a claim of conformance, and an item that nobody quotes says that it was not checked.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from stact_pacs.conformance.document import Section, Table
+from stact_pacs.results import codes
 from stact_pacs.settings.whole import Settings
 
 _QUOTED = "as quoted"
+_PARTLY_QUOTED = "as quoted; in part not checked against the profile's text"
 _UNCHECKED = "not checked against the profile's text"
+_DICOM = "DICOM's text"
 
 
 class Verdict(StrEnum):
@@ -21,6 +24,7 @@ class Verdict(StrEnum):
     PARTLY = "partly met"
     NOT_MET = "not met"
     NOT_OURS = "not our actor"
+    OPTIONAL = "optional, not used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,15 @@ def _air(settings: Settings) -> tuple[Item, ...]:
     is_3d = settings.results.sr_class == "comprehensive_3d" or any(
         profile.sr_class == "comprehensive_3d" for profile in settings.results.profiles
     )
+    alone = [
+        each.name for each in settings.destinations if "SC" in each.objects and not {"SEG", "SR"} <= {*each.objects}
+    ]
     return (
-        Item("AIR 1", "Each algorithm stands in Contributing Equipment Sequence with manufacturer, model, version and "
-             "device UID", Verdict.MET, "every object"),
+        Item("AIR 1", "Each algorithm stands in Contributing Equipment Sequence with manufacturer, model, version, "
+             "device UID and the purpose Processing Algorithm", Verdict.PARTLY,
+             f"every object; the purpose is {codes.PROCESSING_EQUIPMENT.meaning} "
+             f"({codes.PROCESSING_EQUIPMENT.value}, DCM), because the final code of the profile is not known to us",
+             _PARTLY_QUOTED),
         Item("AIR 2", "The device UID changes whenever the model changes", Verdict.MET,
              "derived from the digest of the model bundle"),
         Item("AIR 3", "Content Date and Time are when the analysis started", Verdict.MET, "every object"),
@@ -49,13 +59,14 @@ def _air(settings: Settings) -> tuple[Item, ...]:
         Item("AIR 5", "Procedure Reported describes the imaging procedure, not the algorithm", Verdict.MET,
              "from the source's procedure codes, else a general one"),
         Item("AIR 6", "A place on an image is an SCOORD in the report", Verdict.MET,
-             "polyline on the key frame, with Referenced Frame Number"),
+             "polyline on the key frame, with Referenced Frame Number", _PARTLY_QUOTED),
         Item("AIR 7", "Regions of pixels are Segmentation objects of their own", Verdict.MET, "SEG"),
         Item("AIR 8", "Tracking Identifier and Tracking UID, the same in SEG and SR", Verdict.MET,
              "one pair per nodule"),
         Item("AIR 9", "A root result from which the others can be reached", Verdict.PARTLY,
-             "the SR refers to source and SEG, not to SC, KOS and PDF", _UNCHECKED),
-        Item("AIR 10", "Secondary captures only in addition to the above", Verdict.MET, "SC is off unless asked for"),
+             "the SR refers to source and SEG, not to SC, KOS and PDF", _PARTLY_QUOTED),
+        Item("AIR 10", "Secondary captures only in addition to the above", Verdict.PARTLY if alone else Verdict.MET,
+             f"not for {', '.join(alone)}" if alone else "nobody gets an SC without SEG and SR"),
         Item("AIR 11", "Results are in the study, with patient and accession number of the source", Verdict.MET,
              "copied from the first source instance"),
         Item("AIR 12", "Unverified results say so; nothing found is a result too", Verdict.MET,
@@ -65,21 +76,55 @@ def _air(settings: Settings) -> tuple[Item, ...]:
     )  # fmt: skip
 
 
-_AIW_I = (
-    Item("AIW-I 1 to 8", "Task Performer: query, claim, update, complete and cancel work items (UPS-RS)",
-         Verdict.NOT_MET, "images are pushed by C-STORE; there is no worker for work items"),
-    Item("AIW-I 9", "Sub-tasks", Verdict.NOT_MET, "none are made"),
+_DICOM_OBJECTS = (
+    Item("DICOM 1", "TID 4019: name and version of the algorithm", Verdict.MET, "every group, and its parameters",
+         _DICOM),
+    Item("DICOM 2", "Segmentation Algorithm Identification: family, name and version", Verdict.MET,
+         "every segment, and parameters and source", _DICOM),
+    Item("DICOM 3", "Device Observer UID is the Device UID of the equipment", Verdict.MET, "SR and KOS", _DICOM),
+    Item("DICOM 4", "Without a Frame of Reference, every frame of the SEG names its source frame", Verdict.MET,
+         "Derivation Image Sequence, with rows and columns as in the source", _DICOM),
+    Item("DICOM 5", "Referenced Series Sequence lists what is referenced and nothing else", Verdict.MET, "SEG"),
+    Item("DICOM 6", "All that is referenced is evidence; a report that replaces one names it", Verdict.MET,
+         "Current Requested Procedure Evidence and Predecessor Documents; a changed result has another UID",
+         _UNCHECKED),
+    Item("DICOM 7", "dciodvfy and dicom-validator find no error", Verdict.PARTLY,
+         "dciodvfy and PixelMed's validator are run by the tests, dicom-validator is not", _UNCHECKED),
 )  # fmt: skip
+
+_NO_WORKER = "images are pushed by C-STORE; there is no worker for work items"
+_AIW_I = tuple(
+    Item(f"AIW-I {number}", asks, verdict, _NO_WORKER if verdict is Verdict.NOT_MET else "none are made", source)
+    for number, (asks, verdict, source) in enumerate(
+        (
+            ("Query work items by label, station and state, and get their contents", Verdict.NOT_MET, _QUOTED),
+            ("Claim by a change of state to IN PROGRESS; who loses a race does no work", Verdict.NOT_MET,
+             "DICOM's text; in part not checked"),
+            ("Updates and changes of state carry the Transaction UID", Verdict.NOT_MET, _DICOM),
+            ("Only the instances of Input Information are retrieved", Verdict.NOT_MET, _UNCHECKED),
+            ("The UIDs of the results are in Output Information before COMPLETED", Verdict.NOT_MET, _UNCHECKED),
+            ("Failure is CANCELED with a reason; progress is told; the final state is complete", Verdict.NOT_MET,
+             _UNCHECKED),
+            ("A request to cancel is honoured or declined", Verdict.NOT_MET, _PARTLY_QUOTED),
+            ("Subscribe, open the event channel, poll where it fails", Verdict.NOT_MET, _PARTLY_QUOTED),
+            ("Sub-tasks may be created", Verdict.OPTIONAL, _QUOTED),
+            ("The resources of UPS-RS", Verdict.NOT_MET, _DICOM),
+        ),
+        start=1,
+    )
+)  # fmt: skip
+"""Of a Task Performer: what a worker for work items would change is here, and in the network services."""
 
 
 def integration(settings: Settings) -> Section:
     """Return the integration statement."""
     text = (
         "IHE AI Results (AIR), actor Evidence Creator, and AI Workflow for Imaging (AIW-I), actor Task Performer. "
+        "DICOM items are what AI results need beside. "
         "This is what we found by reading about them, and it is no IHE integration statement in the sense of a tested "
         "one: no Connectathon was attended."
     )
-    items = (*_air(settings), *_AIW_I)
+    items = (*_air(settings), *_DICOM_OBJECTS, *_AIW_I)
     rows = tuple((each.number, each.asks, each.verdict.value, each.how, each.source) for each in items)
     columns = ("Item", "Asks for", "Verdict", "How", "Known from")
     return Section(

@@ -34,6 +34,7 @@ def services(settings: Settings) -> Section:
         ("Query (study root, C-FIND)", "SCU", "1 SOP class", _yes(settings.series.sources or _queries(settings))),
         ("Store over the web (STOW-RS)", "user agent", _count(RESULT_SOP_CLASSES), _yes(_web(settings.destinations))),
         ("Query over the web (QIDO-RS)", "user agent", "instances", _yes(_web_with_proof(settings))),
+        ("Work items (UPS-RS)", "user agent", "not implemented", "no"),
     ]
     table = Table(
         caption="Network services",
