@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from stact_pacs.conformance.document import Section, Table
+from stact_pacs.deliver.association import LONGEST_PDU_BYTES, MAX_CONTEXTS
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, outcome_of_status
+from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 from stact_pacs.settings.delivering import AnyDestination, Deliver, WebDestination
 from stact_pacs.settings.whole import Settings
 
@@ -23,7 +25,7 @@ def destinations(settings: Settings) -> Section:
         number="4.4",
         title="Delivery AE: destinations",
         paragraphs=_policy(settings.deliver),
-        tables=(Table(caption="Destinations", columns=columns, rows=rows),),
+        tables=(_limits(settings.deliver), Table(caption="Destinations", columns=columns, rows=rows)),
     )
 
 
@@ -54,6 +56,18 @@ def _policy(deliver: Deliver) -> tuple[str, ...]:
         f"What is proven is never sent again; what is accepted and not proven within {deliver.proof_horizon_h:g} h "
         "is, where a destination asks for proof.",
     )
+
+
+def _limits(deliver: Deliver) -> Table:
+    rows = (
+        ("Implementation class UID", IMPLEMENTATION_CLASS_UID),
+        ("Maximum PDU received", f"{LONGEST_PDU_BYTES} bytes"),
+        ("Longest PDU sent", f"{LONGEST_PDU_BYTES} bytes, or what the peer allows"),
+        ("Most presentation contexts in an association", str(MAX_CONTEXTS)),
+        ("Asynchronous operations", "not negotiated"),
+        ("Longest wait for a connection, an answer, or progress of an object", f"{deliver.timeout_s:g} s"),
+    )
+    return Table(caption="Policies of the Delivery AE", columns=("What", "Value"), rows=rows)
 
 
 def _destination(destination: AnyDestination) -> tuple[str, ...]:

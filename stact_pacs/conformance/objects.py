@@ -5,7 +5,7 @@ have is "always" there.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -16,10 +16,11 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
 from stact_pacs.conformance.document import Section, Table
-from stact_pacs.conformance.made_up import PATIENT, MadeUp, made_up_cases
+from stact_pacs.conformance.made_up import MADE_UP_SCHEME, MadeUp, made_up_cases
 from stact_pacs.conformance.services import name_of
 from stact_pacs.domain import ModelIdentity, ObjectKind, ObjectVariant, ResultObject
 from stact_pacs.results import build_objects
+from stact_pacs.results.header import COPIED
 from stact_pacs.settings.delivering import Results
 
 _STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,15 +31,18 @@ def attributes(settings: Results, model: ModelIdentity, profiles: Iterable[str])
     variants = [ObjectVariant(kind=kind, profile=profile) for kind in ObjectKind for profile in sorted(set(profiles))]
     with TemporaryDirectory() as folder:
         made = [result for case in made_up_cases(Path(folder)) for result in _built(case, settings, model, variants)]
-    return tuple(
-        _section(number, kind, [dcmread(BytesIO(each.content)) for each in made if each.kind is kind])
-        for number, kind in enumerate(ObjectKind, start=1)
-    )
+    written: dict[ObjectKind, list[Dataset]] = {
+        kind: [dcmread(BytesIO(each.content)) for each in made if each.kind is kind] for kind in ObjectKind
+    }
+    sections = (_section(number, kind, datasets) for number, (kind, datasets) in enumerate(written.items(), start=1))
+    return (*sections, _coded_terms(len(written) + 1, written))
 
 
 def _built(
     case: MadeUp, settings: Results, model: ModelIdentity, wanted: list[ObjectVariant]
 ) -> tuple[ResultObject, ...]:
+    before = case.predecessor
+    predecessors = {} if before is None else {variant.profile: before for variant in wanted}
     return build_objects(
         job_key=case.source.job_key(model.sha256),
         source=case.source,
@@ -48,6 +52,7 @@ def _built(
         settings=settings,
         wanted=wanted,
         started_at=_STARTED_AT,
+        predecessors=predecessors,
     )
 
 
@@ -68,6 +73,11 @@ def _attributes(kind: ObjectKind, datasets: list[Dataset]) -> Table:
         for path in sorted(counts)
     )
     return Table(caption=f"Attributes of {kind.value}", columns=("Attribute", "Presence", "Value"), rows=rows)
+
+
+def attributes_of(dataset: Dataset) -> Iterator[str]:
+    """Yield the elements of an object, by the names that they have in the table of attributes."""
+    return map(_named, _paths(dataset))
 
 
 def _paths(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
@@ -98,14 +108,11 @@ def _origin(path: tuple[int, ...]) -> str:
     """Say where the value is from; inside sequences that is said by what they are."""
     if len(path) > 1:
         return ""
-    return "of the source" if keyword_for_tag(path[0]) in _OF_THE_SOURCE else "of the result"
-
-
-_OF_THE_SOURCE = frozenset({*PATIENT, "StudyInstanceUID"})
+    return "of the source" if keyword_for_tag(path[0]) in COPIED else "of the result"
 
 
 def _content_items(datasets: list[Dataset]) -> Table:
-    found = Counter(item for dataset in datasets for item in set(_items(dataset)))
+    found = Counter(item for dataset in datasets for item in set(content_items_of(dataset)))
     rows = tuple(
         (*item, "always" if count == len(datasets) else "where it applies") for item, count in sorted(found.items())
     )
@@ -114,12 +121,33 @@ def _content_items(datasets: list[Dataset]) -> Table:
     return Table(caption=f"Content items of TID {', '.join(template)}", columns=columns, rows=rows)
 
 
-def _items(container: Dataset) -> Iterator[tuple[str, str, str, str]]:
+def content_items_of(container: Dataset) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the items below, as a row of their table begins: code, meaning, value type and relationship."""
     for item in container.get("ContentSequence", ()):
         code = item.ConceptNameCodeSequence[0] if "ConceptNameCodeSequence" in item else Dataset()
         value = f"{code.get('CodeValue', '')}, {code.get('CodingSchemeDesignator', '')}".strip(", ")
         yield value, str(code.get("CodeMeaning", "")), str(item.ValueType), str(item.RelationshipType)
-        yield from _items(item)
+        yield from content_items_of(item)
+
+
+def _coded_terms(number: int, written: Mapping[ObjectKind, list[Dataset]]) -> Section:
+    """Return every code that is written, as name, value, unit or purpose; those of the source are its own."""
+    kinds: dict[tuple[str, str, str], set[str]] = {}
+    for kind, datasets in written.items():
+        for code in (code for dataset in datasets for code in _codes(dataset)):
+            kinds.setdefault(code, set()).add(kind.value)
+    rows = tuple((*code, ", ".join(sorted(kinds[code]))) for code in sorted(kinds) if code[1] != MADE_UP_SCHEME)
+    table = Table(caption="Codes", columns=("Code", "Scheme", "Meaning", "Objects"), rows=rows)
+    text = "The procedure that a report names has the procedure codes of the source, where the source has some."
+    return Section(number=f"5.{number}", title="Coded terms", paragraphs=(text,), tables=(table,))
+
+
+def _codes(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+    for element in dataset.iterall():
+        if element.VR == "SQ":
+            for item in element.value:
+                if "CodeValue" in item:
+                    yield str(item.CodeValue), str(item.CodingSchemeDesignator), str(item.CodeMeaning)
 
 
 def _template(dataset: Dataset) -> str:

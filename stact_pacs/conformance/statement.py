@@ -9,8 +9,9 @@ from stact_pacs.results.provenance import PRODUCT
 from stact_pacs.settings.whole import Settings
 
 _CHARACTER_SETS = (
-    "Objects are written in UTF-8 (ISO_IR 192). Text of the source is read in every character set of PS3.5 Annex "
-    "C.12.1.1.2 that pydicom knows, and copied without loss. No private attribute and no private code is written."
+    "Objects are written in UTF-8 (ISO_IR 192). Text of the source is read in every character set of PS3.3 "
+    "C.12.1.1.2 that pydicom knows. A value that is not valid is repaired, cut or left out, an identifier never cut. "
+    "No private attribute and no private code is written, but for procedure codes of the source."
 )
 _FLOW = (
     "A sender stores ultrasound cines with the Storage AE. A series that is complete becomes one job per cine; the "

@@ -34,7 +34,7 @@ MAX_CONTEXTS = 128
 """Presentation context IDs are the odd numbers from 1 to 255 (PS3.8 9.3.2.2)."""
 
 _SHORTEST_PDU_BYTES = 16  # pynetdicom divides by what is left of it beside the header of the value
-_LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets no limit
+LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets no limit
 _PDUS_UNDER_WAY = 8  # keep pynetdicom's sender busy, and the wait for the answer from beginning too early
 _GOODBYE_S = 2.0  # at the end of an association nothing is at stake any more
 _C_STORE_RSP, _C_FIND_RSP, _C_ECHO_RSP = 0x8001, 0x8020, 0x8030  # Command Field, PS3.7 E.1
@@ -265,7 +265,7 @@ class Association:
             peer.port,
             contexts,
             peer.ae_title,
-            max_pdu=_LONGEST_PDU_BYTES,
+            max_pdu=LONGEST_PDU_BYTES,
             ext_neg=roles,
             evt_handlers=self._handlers(),
             tls_args=None if peer.tls is None else (client_context(peer.tls), peer.host),
@@ -347,7 +347,7 @@ class Association:
     def _on_accepted(self, event: evt.Event) -> None:
         """Bound the length of our PDUs, and keep it even, as PS3.8 Annex E wants fragments."""
         answer = self._library.acceptor.primitive
-        longest = min(answer.maximum_length_received or _LONGEST_PDU_BYTES, _LONGEST_PDU_BYTES)
+        longest = min(answer.maximum_length_received or LONGEST_PDU_BYTES, LONGEST_PDU_BYTES)
         answer.maximum_length_received = max(longest // 2 * 2, _SHORTEST_PDU_BYTES)
 
     def _on_sent(self, event: evt.Event) -> None:

@@ -47,6 +47,9 @@ _TYPE_3 = {
 }
 """Written when the source has them: the same study must not say two things."""
 
+COPIED = frozenset({*_TYPE_2, *_TYPE_3, "StudyInstanceUID"})
+"""Keywords of what every object takes over from its source."""
+
 _ACQUISITION = {
     "Manufacturer": _TEXT,
     "ManufacturerModelName": _TEXT,

@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 
+import pytest
 from pynetdicom import AE, build_context
 from typer.testing import CliRunner
 
 from stact_pacs.cli import app
-from stact_pacs.conformance import statement_of
-from stact_pacs.domain import ModelIdentity
+from stact_pacs.conformance import Statement, statement_of
+from stact_pacs.conformance.objects import attributes_of, content_items_of
+from stact_pacs.domain import ModelIdentity, ObjectKind
 from stact_pacs.settings.whole import Settings
 from tests.integration.receiving import receiver
+from tests.integration.result_cases import KINDS, make_case
+from tests.unit.results.builders_results import dataset_of
 
 MODEL = ModelIdentity(name="made-up", version="1.0.0", sha256="5e" * 32, statement="Synthetic data only.")
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -35,6 +39,33 @@ def test_the_listener_accepts_exactly_what_the_statement_lists(tmp_path: Path) -
     others = [(CT, listed[0][1]), (listed[-1][0], VIDEO)]
     with receiver(tmp_path) as service:
         assert accepted(service.port, [*listed, *others]) == set(listed)
+
+
+@pytest.fixture(scope="module")
+def told() -> Statement:
+    return statement_of(Settings(), MODEL)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_written_of_real_ultrasound_is_what_the_statement_lists(
+    told: Statement, name: str, tmp_path: Path
+) -> None:
+    for kind, result in make_case(name, tmp_path).objects.items():
+        dataset = dataset_of(result)
+        listed = {row[0]: row[1] for row in rows_of(told, kind, 0)}
+        assert_listed(set(attributes_of(dataset)), listed)
+        if kind in (ObjectKind.SR, ObjectKind.KOS):
+            assert_listed(set(content_items_of(dataset)), {row[:4]: row[4] for row in rows_of(told, kind, 1)})
+
+
+def rows_of(statement: Statement, kind: ObjectKind, table: int) -> tuple[tuple[str, ...], ...]:
+    (section,) = (each for each in statement.sections if each.title == f"Objects written: {kind.value}")
+    return section.tables[table].rows
+
+
+def assert_listed(written: set, listed: dict) -> None:
+    assert written - set(listed) == set()
+    assert {name for name, presence in listed.items() if presence.startswith("always")} - written == set()
 
 
 def test_the_command_writes_all_three_forms(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.sr.coding import Code
 
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.conformance import Section, Statement, as_markdown, statement_of
@@ -14,6 +15,7 @@ from stact_pacs.domain import ModelIdentity, ObjectKind
 from stact_pacs.receive import status
 from stact_pacs.receive.access import Refusal
 from stact_pacs.report.pages import conformance_page
+from stact_pacs.results import codes
 from stact_pacs.settings.whole import Settings
 from stact_pacs.store.history import Action
 
@@ -120,7 +122,36 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
 def test_the_integration_statement_does_not_claim_what_was_not_checked(default: Statement) -> None:
     rows = section(default, "Integration statement").tables[0].rows
     assert {row[2] for row in rows} >= {"met", "partly met", "not met"}
-    assert any("not checked" in row[4] for row in rows)
+    known = {row[0]: row[4] for row in rows}
+    assert all("not checked" in known[name] for name in ("AIR 9", "AIR 12", "AIR 13", "AIW-I 4", "AIW-I 5", "AIW-I 6"))
+    assert {row[2] for row in rows if row[0].startswith("AIW-I")} == {"not met", "optional, not used"}
+
+
+def test_work_items_are_claimed_to_be_done_only_where_a_workitem_server_is_configured() -> None:
+    made = statement(receive={"ups": {"url": "https://pacs.example/dicom-web"}})
+    rows = section(made, "Integration statement").tables[0].rows
+    assert {row[2] for row in rows if row[0].startswith("AIW-I")} == {"met", "partly met", "optional, not used"}
+    assert (
+        "Work items (UPS-RS), with retrieval of their images (WADO-RS)",
+        "user agent",
+        "work items",
+        "yes",
+    ) in section(made, "Network services").tables[0].rows
+
+
+@pytest.mark.parametrize(("objects", "verdict"), [(["SC"], "partly met"), (["SEG", "SR", "SC"], "met")])
+def test_a_destination_of_pictures_alone_is_not_what_the_profile_asks(objects: list[str], verdict: str) -> None:
+    made = section(statement(destinations=[{**PACS, "objects": objects}]), "Integration statement")
+    (row,) = (row for row in made.tables[0].rows if row[0] == "AIR 10")
+    assert row[2] == verdict
+
+
+def test_every_code_of_ours_is_told(default: Statement) -> None:
+    """Those that it takes from its sources are theirs; ours are all standard."""
+    told = {(row[0], row[1]) for row in section(default, "Coded terms").tables[0].rows}
+    ours = {(code.value, code.scheme_designator) for code in vars(codes).values() if isinstance(code, Code)}
+    assert ours - told == set()
+    assert {scheme for _value, scheme in told} <= {"DCM", "SCT", "UCUM", "RFC5646"}
 
 
 def test_hostile_settings_stay_text() -> None:
