@@ -12,6 +12,7 @@ from stact_pacs.queue.states import (
     FINAL_JOB_STATES,
     JOB_MOVES,
     SERIES_MOVES,
+    WORKITEM_MOVES,
     check_move,
     diagram,
     settled_state,
@@ -63,7 +64,7 @@ def test_a_done_job_is_the_only_one_without_a_way_on() -> None:
 
 def test_the_diagram_draws_exactly_the_moves_of_the_tables() -> None:
     drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", diagram(), re.MULTILINE)
-    tables = {**SERIES_MOVES, **JOB_MOVES, **DELIVERY_MOVES, **COMMITMENT_MOVES}
+    tables = {**SERIES_MOVES, **JOB_MOVES, **DELIVERY_MOVES, **COMMITMENT_MOVES, **WORKITEM_MOVES}
     assert sorted(drawn) == sorted((str(a), str(b), meaning) for (a, b), meaning in tables.items())
 
 
