@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState
+from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState, WorkitemState
 from stact_pacs.errors import IllegalMove
 from stact_pacs.queue.states import (
     COMMITMENT_MOVES,
@@ -18,7 +18,7 @@ from stact_pacs.queue.states import (
     settled_state,
 )
 
-ALL_MOVES = [*SERIES_MOVES, *JOB_MOVES, *DELIVERY_MOVES, *COMMITMENT_MOVES]
+ALL_MOVES = [*SERIES_MOVES, *JOB_MOVES, *DELIVERY_MOVES, *COMMITMENT_MOVES, *WORKITEM_MOVES]
 
 
 @pytest.mark.parametrize(("source", "target"), ALL_MOVES)
@@ -48,6 +48,7 @@ def test_any_other_move_is_refused(source: JobState, target: JobState) -> None:
         (JobState, JOB_MOVES, JobState.WAITING),
         (DeliveryState, DELIVERY_MOVES, DeliveryState.OWED),
         (CommitmentState, COMMITMENT_MOVES, CommitmentState.REQUESTED),
+        (WorkitemState, WORKITEM_MOVES, WorkitemState.CLAIMING),
     ],
 )
 def test_every_state_can_be_reached(states: type[JobState], moves: dict[object, str], first: JobState) -> None:
