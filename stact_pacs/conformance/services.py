@@ -40,7 +40,6 @@ def services(settings: Settings) -> Section:
             _yes(settings.receive.ups),
         ),
         ("Query over the web (QIDO-RS)", "user agent", "instances", _yes(_web_with_proof(settings))),
-        ("Work items (UPS-RS)", "user agent", "not implemented", "no"),
     ]
     table = Table(
         caption="Network services",
