@@ -90,7 +90,10 @@ def test_after_its_connection_died_nothing_is_lost_but_the_connection(records: A
         pytest.skip("a file has no server that could be restarted")
     admit(records, 1)
     admit(records, 2)
-    others = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    others = sa.text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     with suppress(DatabaseUnavailable), records.database.write() as connection:
         connection.execute(others)
     assert admit(records, 3) is Admission.ADMITTED
