@@ -85,7 +85,7 @@ def test_a_server_that_rejects_every_association_is_a_refusal(tmp_path: Path) ->
         destination = Destination(name="dcmtk", host="127.0.0.1", port=11113, ae_title="DCMTK")
         with namespace.inside():
             wait_until(lambda: _refuses(destination), what="storescp refuses")
-            # Now and then it resets the connection before its rejection could be read: that is tried later, as it should.
+            # Now and then it resets the connection before its rejection is read, which is tried later, as it should be.
             outcomes = [SENDER.send([result_object("a")], destination)[0] for _ in range(5)]
     assert {type(outcome) for outcome in outcomes} <= {RefusedForGood, TryLater}
     assert any(isinstance(outcome, RefusedForGood) for outcome in outcomes)
