@@ -637,6 +637,8 @@ class WorkitemProgress:
     """Series and SOP Instance UID of inputs that are not on record."""
     unfinished: int
     """Series that are still open, jobs that have not ended, and deliveries that are owed."""
+    jobs: int
+    """Jobs of the cines that the inputs are part of, whatever their state."""
     failed: int
     """Jobs that a person must look at, or that a person stopped."""
     outputs: tuple[DeliveredObject, ...]

@@ -15,14 +15,17 @@ from stact_pacs.domain import SeriesKey, Workitem, WorkitemInput, WorkitemProgre
 from stact_pacs.errors import Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive import ups_steps as steps
-from stact_pacs.receive.inbox import Announced, Inbox
+from stact_pacs.receive.inbox import Announced, Inbox, Receipt
 from stact_pacs.receive.ups_client import UpsClient
-from stact_pacs.receive.ups_steps import Fetch, Finish, GiveUp, inputs_of, next_step
+from stact_pacs.receive.ups_steps import Fetch, Finish, GiveUp, inputs_of, is_wanted, next_step
 from stact_pacs.settings.receiving import Ups
 
 log = get_logger()
 
 _T = TypeVar("_T")
+
+_UNUSABLE = (Receipt.UNREADABLE, Receipt.MISMATCH)
+"""Fetching it again would bring the same."""
 
 _ASSOCIATION = "workitem{:024d}"
 """Stands for the association that holds a series: work items are no associations, but hold what they fetch."""
@@ -76,6 +79,7 @@ class UpsWorker:
         self._client = client
         self._store = store
         self._inbox = inbox
+        self._label = settings.label
         self._longest_work = timedelta(hours=settings.longest_work_h)
         self._now = now
         self._stopping = stopping
@@ -99,7 +103,9 @@ class UpsWorker:
 
     def _claim(self, uid: str) -> None:
         found = self._client.workitem(uid)
-        inputs = inputs_of(found) if found is not None else ()
+        if found is None or not is_wanted(found, label=self._label):
+            return
+        inputs = inputs_of(found)
         if not inputs:
             log.warning("a work item names no instances", action="workitem_without_inputs", sop_instance_uid=uid)
             return
@@ -108,12 +114,21 @@ class UpsWorker:
             self._ask_for(workitem)
 
     def _ask_for(self, workitem: Workitem) -> None:
-        """Claim it; where that is refused, an update that only the owner may make tells whether we have it already."""
+        """Claim it; where that is refused, an update that only the owner may make tells whether we have it already.
+
+        Only of one that is in progress: before that, anybody may make it (PS3.4 CC.2.6.3).
+        """
         uid, transaction = workitem.workitem_uid, workitem.transaction_uid
-        claimed = self._client.change_state(uid, steps.IN_PROGRESS, transaction)
-        is_ours = self._client.update(uid, transaction, steps.started())
-        if is_ours:
-            self._move(workitem, WorkitemState.WORKING, "" if claimed else "The claim had come through before.")
+        if self._client.change_state(uid, steps.IN_PROGRESS, transaction):
+            self._client.update(uid, transaction, steps.started())
+            self._move(workitem, WorkitemState.WORKING, "")
+            return
+        there = self._client.workitem(uid)
+        state = "" if there is None else there.get("ProcedureStepState")
+        if state == steps.IN_PROGRESS and self._client.update(uid, transaction, steps.started()):
+            self._move(workitem, WorkitemState.WORKING, "The claim had come through before.")
+        elif state == steps.SCHEDULED:
+            self._move(workitem, WorkitemState.LOST, "The server refused the claim, although nobody has it.")
         else:
             self._move(workitem, WorkitemState.LOST, "Somebody else has it.")
 
@@ -134,13 +149,24 @@ class UpsWorker:
                 detail = f"{len(progress.outputs)} results."
                 self._end(workitem, changes, steps.COMPLETED, WorkitemState.COMPLETED, detail)
             case GiveUp(why):
-                self._end(workitem, steps.given_up(why), steps.CANCELED, WorkitemState.CANCELED, why)
+                self._give_up(workitem, why)
 
     def _end(self, workitem: Workitem, changes: Dataset, asked: str, state: WorkitemState, detail: str) -> None:
         """Say what became of it, then that it is over. After a crash in between, both are said again."""
         uid, transaction = workitem.workitem_uid, workitem.transaction_uid
         if self._client.update(uid, transaction, changes) and self._client.change_state(uid, asked, transaction):
             self._move(workitem, state, detail)
+        else:
+            log.error(
+                "the server refuses what became of a work item",
+                action="workitem_end_refused",
+                sop_instance_uid=uid,
+                state=asked,
+            )
+
+    def _give_up(self, workitem: Workitem, why: str) -> None:
+        changes = steps.given_up(why, now=self._now())
+        self._end(workitem, changes, steps.CANCELED, WorkitemState.CANCELED, why)
 
     def _end_elsewhere(self, workitem: Workitem, there: Dataset | None) -> None:
         """Record how it ended at the server: by ourselves before a crash, or by somebody else."""
@@ -156,11 +182,13 @@ class UpsWorker:
             for series, uid in missing:
                 if self._stopping():
                     return
-                self._receive(series, uid, association_id)
+                if self._receive(series, uid, association_id) in _UNUSABLE:
+                    self._give_up(workitem, "An input cannot be read.")
+                    return
         finally:
             self._inbox.association_ended(association_id)
 
-    def _receive(self, series: SeriesKey, uid: str, association_id: str) -> None:
+    def _receive(self, series: SeriesKey, uid: str, association_id: str) -> Receipt:
         found = self._client.retrieve(series, uid)
         incoming = self._inbox.begin(
             Announced(
@@ -183,6 +211,7 @@ class UpsWorker:
             status=receipt.value,
             bytes=len(found.data_set),
         )
+        return receipt
 
     def _move(self, workitem: Workitem, state: WorkitemState, detail: str) -> None:
         self._store.move(workitem, state, detail, now=self._now())

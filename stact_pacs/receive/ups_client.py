@@ -13,12 +13,14 @@ from pydicom.dataset import Dataset
 from stact_pacs.cine.reading import quietly
 from stact_pacs.domain import SeriesKey
 from stact_pacs.errors import DestinationUnavailable, Misconfigured
+from stact_pacs.receive.uids import is_uid
 from stact_pacs.settings.loading import read_secret
 from stact_pacs.settings.receiving import Ups
 
 _JSON = {"Accept": "application/dicom+json", "Content-Type": "application/dicom+json"}
 _ANY_SYNTAX = (("application/dicom", "*"),)
-_MOST_FOUND = 20
+_PAGE = 100
+"""Matches that are asked for at once."""
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, *_GONE)
 _MALFORMED = (AttributeError, KeyError, LookupError, TypeError, ValueError)
@@ -47,19 +49,37 @@ class UpsClient:
         self._url = settings.url.rstrip("/")
 
     def scheduled(self) -> list[str]:
-        """Return the UIDs of work items that wait for somebody (PS3.18 11.9)."""
-        query = {"ProcedureStepState": "SCHEDULED", "includefield": "SOPInstanceUID", "limit": str(_MOST_FOUND)}
+        """Return the UIDs of work items that wait for somebody (PS3.18 11.9).
+
+        All pages are asked for: those that nobody claims would otherwise hide the ones behind them.
+        """
+        found: dict[str, None] = {}
+        while page := self._scheduled_from(len(found)):
+            known = len(found)
+            found.update(dict.fromkeys(page))
+            if len(page) < _PAGE or len(found) - known < len(page):  # the last one, or a server that knows no offset
+                break
+        return [uid for uid in found if is_uid(uid)]
+
+    def _scheduled_from(self, offset: int) -> list[str]:
+        query = {"ProcedureStepState": "SCHEDULED", "includefield": "SOPInstanceUID", "limit": str(_PAGE)}
+        if offset:
+            query["offset"] = str(offset)
         if self._settings.label:
             query["ProcedureStepLabel"] = self._settings.label
         answer = self._ask("GET", "/workitems", params=query)
         if answer.status_code == HTTPStatus.NO_CONTENT:
             return []
-        return [str(each.SOPInstanceUID) for each in self._datasets(answer)]
+        return [str(each.get("SOPInstanceUID", "")) for each in self._datasets(answer)]
 
     def workitem(self, uid: str) -> Dataset | None:
         """Return a work item (PS3.18 11.5); None when the server has it no more."""
         answer = self._ask("GET", f"/workitems/{uid}", allowed=_GONE)
-        return None if answer.status_code in _GONE else self._datasets(answer)[0]
+        if answer.status_code in _GONE:
+            return None
+        if not (found := self._datasets(answer)):
+            raise self._unavailable("no data set")
+        return found[0]
 
     def change_state(self, uid: str, state: str, transaction_uid: str) -> bool:
         """Ask for a state (PS3.18 11.7); return whether the server did it."""
@@ -69,8 +89,14 @@ class UpsClient:
         return self._change("PUT", f"/workitems/{uid}/state", wanted)
 
     def update(self, uid: str, transaction_uid: str, changes: Dataset) -> bool:
-        """Change attributes of a work item that is ours (PS3.18 11.6); return whether the server did it."""
-        return self._change("POST", f"/workitems/{uid}?{transaction_uid}", changes)
+        """Change attributes of a work item that is ours (PS3.18 11.6); return whether the server did it.
+
+        The Transaction UID is in the query, where PS3.18 11.6.1 has it, and in the data set, where the N-SET that it
+        stands for has it (PS3.4 CC.2.6.2) and where some servers look for it.
+        """
+        sent = Dataset(changes)
+        sent.TransactionUID = transaction_uid
+        return self._change("POST", f"/workitems/{uid}?{transaction_uid}", sent)
 
     def retrieve(self, series: SeriesKey, sop_instance_uid: str) -> Retrieved:
         """Return an instance as the server has it."""
@@ -105,7 +131,8 @@ class UpsClient:
     def _datasets(self, answer: requests.Response) -> list[Dataset]:
         try:
             with quietly():  # pydicom quotes what it finds odd
-                return [Dataset.from_json(each) for each in answer.json()]
+                said = answer.json()
+                return [Dataset.from_json(each) for each in ([said] if isinstance(said, dict) else said)]
         except _MALFORMED as error:
             raise self._unavailable("an answer that is no DICOM JSON") from error
 

@@ -10,7 +10,9 @@ from pydicom.sequence import Sequence
 from stact_pacs.domain import DeliveredObject, SeriesKey, Workitem, WorkitemInput, WorkitemProgress
 from stact_pacs.receive.uids import is_uid
 
-IN_PROGRESS, COMPLETED, CANCELED = "IN PROGRESS", "COMPLETED", "CANCELED"
+SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"
+_NOT_READY = ("INCOMPLETE", "UNAVAILABLE")
+"""Of Input Readiness State (0040,4041): more instances are to be named, or those that are cannot be had yet."""
 _STATION = ("STACT-PACS", "99STACT", "STACT-PACS")
 _WORK = ("110005", "DCM", "Interpretation")
 _UNSPECIFIED = ("110513", "DCM", "Discontinued for unspecified reason")
@@ -49,7 +51,18 @@ def next_step(workitem: Workitem, progress: WorkitemProgress, *, longest_work: t
         return GiveUp("Its inputs did not come, or its results could not be delivered, in time.")
     if progress.missing:
         return Fetch()
-    return Wait() if progress.unfinished else Finish()
+    if progress.unfinished:
+        return Wait()
+    return Finish() if progress.jobs else GiveUp("None of its inputs is part of a cine.")
+
+
+def is_wanted(workitem: Dataset, *, label: str) -> bool:
+    """Say whether a work item waits for us: servers may ignore a search key that they do not know (PS3.18 8.3.4)."""
+    return (
+        workitem.get("ProcedureStepState") == SCHEDULED
+        and workitem.get("InputReadinessState") not in _NOT_READY
+        and label in ("", workitem.get("ProcedureStepLabel"))
+    )
 
 
 def inputs_of(workitem: Dataset) -> tuple[WorkitemInput, ...]:
@@ -84,10 +97,11 @@ def performed(workitem: Workitem, outputs: tuple[DeliveredObject, ...], *, now: 
     return changes
 
 
-def given_up(why: str) -> Dataset:
+def given_up(why: str, *, now: datetime) -> Dataset:
     """Return the change that says why it was given up: what the final state CANCELED asks for."""
     changes = _progress(why, percent=0)
     (item,) = changes.ProcedureStepProgressInformationSequence
+    item.ProcedureStepCancellationDateTime = _time(now)
     item.ReasonForCancellation = why
     item.ProcedureStepDiscontinuationReasonCodeSequence = Sequence([_code(*_UNSPECIFIED)])
     return changes

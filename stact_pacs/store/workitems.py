@@ -1,7 +1,7 @@
 """The work items that were claimed from a workitem server, and how far their inputs have come."""
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from stact_pacs.queue.states import FINAL_JOB_STATES, check_move
 from stact_pacs.store import history
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
-from stact_pacs.store.schema import deliveries, instances, jobs, result_objects, series, workitems
+from stact_pacs.store.schema import deliveries, instances, job_instances, jobs, result_objects, series, workitems
 
 _OPEN = (WorkitemState.CLAIMING, WorkitemState.WORKING)
 _GONE_WRONG = (JobState.FAILED, JobState.CANCELLED)
@@ -88,23 +88,26 @@ class WorkitemRecords:
                 history.record(connection, Action.WORKITEM_MOVED, text, now=now)
 
     def progress(self, workitem: Workitem) -> WorkitemProgress:
-        """Return how far the inputs have come: on record, closed, scored, delivered."""
+        """Return how far the inputs have come: on record, closed, scored, delivered.
+
+        Only the cines that they are part of count, each by its newest job: a series may have others, and may have been
+        closed several times.
+        """
         keys = [each.series for each in workitem.inputs]
+        wanted = [(each.series, uid) for each in workitem.inputs for uid in each.sop_instance_uids]
         with self._database.read() as connection:
-            wanted = [(each.series, uid) for each in workitem.inputs for uid in each.sop_instance_uids]
-            on_record = _on_record(connection, keys)
-            of_series = connection.execute(sa.select(series).where(_is_one_of(keys))).all()
-            ids = [row.id for row in of_series]
-            revisions = {row.id: row.revision for row in of_series}
-            of_jobs = connection.execute(sa.select(jobs).where(jobs.c.series_id.in_(ids))).all()
-            newest = [row for row in of_jobs if row.series_revision == revisions[row.series_id]]
-            owed = _owed(connection, [row.id for row in newest])
-            still_open = sum(row.state is not SeriesState.CLOSED for row in of_series)
+            row_ids = _row_ids(connection, keys)
+            missing = tuple((key, uid) for key, uid in wanted if uid not in row_ids)
+            newest = _newest_jobs(connection, keys)
+            job_ids = {newest[row_ids[uid]] for _, uid in wanted if row_ids.get(uid) in newest}
+            states = _states(connection, job_ids)
+            running = sum(state not in FINAL_JOB_STATES for state in states)
             return WorkitemProgress(
-                missing=tuple((key, uid) for key, uid in wanted if uid not in on_record),
-                unfinished=still_open + owed + sum(row.state not in FINAL_JOB_STATES for row in newest),
-                failed=sum(row.state in _GONE_WRONG for row in newest),
-                outputs=_outputs(connection, [row.id for row in newest]),
+                missing=missing,
+                unfinished=_open_series(connection, keys) + running + _owed(connection, job_ids),
+                jobs=len(states),
+                failed=sum(state in _GONE_WRONG for state in states),
+                outputs=_outputs(connection, job_ids),
             )
 
 
@@ -133,18 +136,40 @@ def _is_one_of(keys: Sequence[SeriesKey]) -> sa.ColumnElement[bool]:
     return sa.tuple_(series.c.study_instance_uid, series.c.series_instance_uid).in_(pairs)
 
 
-def _on_record(connection: Connection, keys: Sequence[SeriesKey]) -> set[str]:
+def _row_ids(connection: Connection, keys: Sequence[SeriesKey]) -> dict[str, int]:
+    """Return the row ids of the instances of these series, by SOP Instance UID."""
     uids = [key.series_instance_uid for key in keys]
-    found = sa.select(instances.c.sop_instance_uid).where(instances.c.series_instance_uid.in_(uids))
-    return set(connection.execute(found).scalars())
+    query = sa.select(instances.c.sop_instance_uid, instances.c.id).where(instances.c.series_instance_uid.in_(uids))
+    return {row.sop_instance_uid: row.id for row in connection.execute(query)}
 
 
-def _owed(connection: Connection, job_ids: Sequence[int]) -> int:
+def _newest_jobs(connection: Connection, keys: Sequence[SeriesKey]) -> dict[int, int]:
+    """Return the newest job that each instance (by row id) of these series is part of."""
+    query = (
+        sa.select(job_instances.c.instance_id, sa.func.max(jobs.c.id).label("job_id"))
+        .join(jobs, jobs.c.id == job_instances.c.job_id)
+        .join(series, series.c.id == jobs.c.series_id)
+        .where(_is_one_of(keys))
+        .group_by(job_instances.c.instance_id)
+    )
+    return {row.instance_id: row.job_id for row in connection.execute(query)}
+
+
+def _open_series(connection: Connection, keys: Sequence[SeriesKey]) -> int:
+    query = sa.select(sa.func.count()).where(_is_one_of(keys), series.c.state != SeriesState.CLOSED)
+    return int(connection.execute(query).scalar_one())
+
+
+def _states(connection: Connection, job_ids: Collection[int]) -> builtins.list[JobState]:
+    return list(connection.execute(sa.select(jobs.c.state).where(jobs.c.id.in_(job_ids))).scalars())
+
+
+def _owed(connection: Connection, job_ids: Collection[int]) -> int:
     owed = sa.select(sa.func.count()).where(deliveries.c.job_id.in_(job_ids), deliveries.c.state == DeliveryState.OWED)
     return int(connection.execute(owed).scalar_one())
 
 
-def _outputs(connection: Connection, job_ids: Sequence[int]) -> tuple[DeliveredObject, ...]:
+def _outputs(connection: Connection, job_ids: Collection[int]) -> tuple[DeliveredObject, ...]:
     rows = connection.execute(
         sa.select(
             series.c.study_instance_uid,

@@ -1,9 +1,11 @@
 """Work items are claimed once, done, and reported with their results, whatever fails in between."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -72,12 +74,18 @@ def worker(tmp_path: Path, server: WorkitemServer) -> Iterator[Worker]:
     worker.database.close()
 
 
-def test_of_two_workers_one_has_the_work_item(tmp_path: Path, server: WorkitemServer, worker: Worker) -> None:
+def test_of_two_workers_one_has_the_work_item(
+    tmp_path: Path, server: WorkitemServer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = Worker(tmp_path / "b", server.url)
-    found = other.ups._client.workitem(UID)
-    worker.ups.beat()
-    assert found is not None
-    other.ups._claim(UID)  # it had seen it scheduled before
+    begin = other.records.begin
+
+    def begin_too_late(*args: Any, **facts: Any) -> Any:
+        worker.ups.beat()  # after the other saw it scheduled, before it claims it
+        return begin(*args, **facts)
+
+    monkeypatch.setattr(other.records, "begin", begin_too_late)
+    other.ups.beat()
     assert (worker.state(), other.state()) == (WorkitemState.WORKING, WorkitemState.LOST)
     assert server.items[UID].history == ["IN PROGRESS"]
     other.database.close()
@@ -92,6 +100,31 @@ def test_a_claim_whose_answer_was_lost_is_known_again(server: WorkitemServer, wo
     worker.ups.beat()
     assert worker.state() is WorkitemState.WORKING
     assert server.items[UID].history == ["IN PROGRESS"]
+
+
+def test_a_refused_claim_is_no_ownership(server: WorkitemServer, worker: Worker) -> None:
+    server.refuses_claims = True
+    worker.ups.beat()  # anybody may update what nobody has: that says nothing
+    assert worker.state() is WorkitemState.LOST
+
+
+@pytest.mark.parametrize("readiness", ["INCOMPLETE", "UNAVAILABLE"])
+def test_inputs_that_are_not_ready_are_not_claimed(server: WorkitemServer, worker: Worker, readiness: str) -> None:
+    server.items[UID].dataset.InputReadinessState = readiness
+    worker.ups.beat()
+    assert (server.items[UID].state, worker.records.list(limit=10)) == ("SCHEDULED", [])
+    server.items[UID].dataset.InputReadinessState = "READY"
+    worker.ups.beat()
+    assert worker.state() is WorkitemState.WORKING
+
+
+def test_work_items_that_nobody_claims_do_not_hide_the_next(server: WorkitemServer, worker: Worker) -> None:
+    server.items.clear()
+    for number in range(205):
+        server.add(f"1.2.9.5.{number}", STUDY, SERIES, [])
+    server.add(UID, STUDY, SERIES, [INSTANCE])
+    worker.ups.beat()
+    assert worker.state() is WorkitemState.WORKING
 
 
 def test_a_server_that_is_away_costs_nothing_but_time(server: WorkitemServer, worker: Worker) -> None:
@@ -115,7 +148,7 @@ def test_a_completion_is_known_again_after_a_crash(
     server: WorkitemServer, worker: Worker, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     worker.ups.beat()
-    done = WorkitemProgress(missing=(), unfinished=0, failed=0, outputs=())
+    done = WorkitemProgress(missing=(), unfinished=0, jobs=1, failed=0, outputs=())
     monkeypatch.setattr(worker.records, "progress", lambda _: done)
     server.lost_answers = lost
     if not lost:  # all of it came through, but we never heard so
@@ -193,28 +226,61 @@ def test_inputs_come_from_a_real_archive_byte_for_byte_of_pixels(tmp_path: Path)
 @pytest.mark.slow
 def test_a_work_item_is_done_by_the_service_and_completed_with_its_results(tmp_path: Path) -> None:
     """From the schedule of the workitem server to SEG and SR in the PACS, and back with their UIDs."""
-    sent = tmp_path / "phantom.dcm"
+    with _clinic(tmp_path) as (server, pacs, settings):
+        with _serving(settings, tmp_path / "log"):
+            _wait_for_completion(server)
+        listed = _command(settings, "workitems", "list", "--json")
+        _assert_completed_with_what_arrived(server, pacs)
+    assert [(each["workitem_uid"], each["state"]) for each in listed] == [(UID, "COMPLETED")]
+
+
+@pytest.mark.tools
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["IN PROGRESS", "outputs", "COMPLETED"])
+def test_a_service_killed_before_it_hears_of_a_change_goes_on_where_it_was(tmp_path: Path, change: str) -> None:
+    """SIGKILL after the server made a change and before it answers: the claim, the outputs, the completion."""
+    with _clinic(tmp_path) as (server, pacs, settings):
+        with _serving(settings, tmp_path / "log") as process:
+            server.after_change = lambda made: process.kill() if made == change else None
+            assert process.wait(150) == -signal.SIGKILL
+        server.after_change = lambda _: None
+        with _serving(settings, tmp_path / "log of the second"):
+            _wait_for_completion(server)
+            wait_until(
+                lambda: _command(settings, "workitems", "list", "--json")[0]["state"] == "COMPLETED",
+                what="the completion is on record",
+            )
+        _assert_completed_with_what_arrived(server, pacs)
+
+
+@contextmanager
+def _clinic(folder: Path) -> Iterator[tuple[WorkitemServer, MiniPacs, Path]]:
+    """Run an archive with a cine, a workitem server with its work item, and a PACS; return the service's settings."""
+    sent = folder / "phantom.dcm"
     write_phantom_dicom(sent, seed=7, malignant=True)
     header = pydicom.dcmread(sent, stop_before_pixels=True)
-    pacs = MiniPacs(tmp_path / "pacs")
+    pacs = MiniPacs(folder / "pacs")
     pacs.start()
-    with orthanc(tmp_path, settings={"Plugins": [dicomweb_plugin()]}) as archive:
-        archive.post("/instances", sent.read_bytes())
-        images = WorkitemServer(images_url=f"{archive.url}/dicom-web", inside=archive.namespace.inside)
-        with workitem_server(images) as server:
-            server.add(UID, header.StudyInstanceUID, header.SeriesInstanceUID, [header.SOPInstanceUID])
-            settings = _installation(tmp_path / "site", server.url, pacs)
-            with _serving(settings, tmp_path / "log"):
-                wait_until(
-                    lambda: server.items[UID].state == "COMPLETED", what="the work item is completed", timeout_s=150
-                )
-            listed = _command(settings, "workitems", "list", "--json")
-    pacs.stop()
+    try:
+        with orthanc(folder, settings={"Plugins": [dicomweb_plugin()]}) as archive:
+            archive.post("/instances", sent.read_bytes())
+            images = WorkitemServer(images_url=f"{archive.url}/dicom-web", inside=archive.namespace.inside)
+            with workitem_server(images) as server:
+                server.add(UID, header.StudyInstanceUID, header.SeriesInstanceUID, [header.SOPInstanceUID])
+                yield server, pacs, _installation(folder / "site", server.url, pacs)
+    finally:
+        pacs.stop()
+
+
+def _wait_for_completion(server: WorkitemServer) -> None:
+    wait_until(lambda: server.items[UID].state == "COMPLETED", what="the work item is completed", timeout_s=150)
+
+
+def _assert_completed_with_what_arrived(server: WorkitemServer, pacs: MiniPacs) -> None:
     arrived = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in pacs.received()}
     assert server.outputs(UID) == arrived
     assert len(arrived) == 2
     assert server.items[UID].history == ["IN PROGRESS", "COMPLETED"]
-    assert [(each["workitem_uid"], each["state"]) for each in listed] == [(UID, "COMPLETED")]
 
 
 def _installation(folder: Path, url: str, pacs: MiniPacs) -> Path:
@@ -243,10 +309,11 @@ class _serving:  # noqa: N801 - used as a context manager, like a function
     def __init__(self, settings: Path, log: Path) -> None:
         self._settings, self._log = settings, log
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "stact_pacs", "--config", str(self._settings), "serve"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        return self._process
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -28,6 +28,7 @@ _ASKED_FOR_COMPLETED = (
     "OutputInformationSequence",
 )
 """Of Table CC.2.5-3: what must be there before the final state COMPLETED."""
+_ASKED_FOR_CANCELED = ("ProcedureStepCancellationDateTime", "ProcedureStepDiscontinuationReasonCodeSequence")
 
 
 @dataclass
@@ -56,6 +57,9 @@ class WorkitemServer:
     is_down: bool = False
     lost_answers: int = 0
     """So many changes are made, and answered as if they had not been."""
+    refuses_claims: bool = False
+    after_change: Callable[[str], None] = lambda _: None
+    """Called with the new state, or "outputs", when a change is made and not answered yet."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, uid: str, study: str, series: str, instances: list[str], label: str = "AI") -> None:
@@ -90,6 +94,8 @@ class WorkitemServer:
         if wanted == "IN PROGRESS":
             if kept.state != "SCHEDULED":
                 return 409
+            if self.refuses_claims:
+                return 400
             kept.transaction_uid = transaction_uid
         elif kept.state != "IN PROGRESS" or wanted not in _FINAL or not _is_final(kept.dataset, wanted):
             return 409
@@ -97,6 +103,7 @@ class WorkitemServer:
             return 400
         kept.dataset.ProcedureStepState = wanted
         kept.history.append(wanted)
+        self.after_change(wanted)
         return 200
 
     def update(self, uid: str, transaction_uid: str, changes: Dataset) -> int:
@@ -105,9 +112,12 @@ class WorkitemServer:
             return 404
         if kept.state in _FINAL:
             return 409
-        if kept.state != "IN PROGRESS" or kept.transaction_uid != transaction_uid:
+        said = {transaction_uid, str(changes.pop("TransactionUID").value) if "TransactionUID" in changes else ""}
+        if kept.state == "IN PROGRESS" and said != {kept.transaction_uid}:  # before that, anybody may (PS3.4 CC.2.6.3)
             return 400
         kept.dataset.update(changes)
+        if "UnifiedProcedureStepPerformedProcedureSequence" in changes:
+            self.after_change("outputs")
         return 200
 
 
@@ -116,7 +126,7 @@ def _is_final(dataset: Dataset, wanted: str) -> bool:
         performed = dataset.get("UnifiedProcedureStepPerformedProcedureSequence") or []
         return len(performed) == 1 and all(keyword in performed[0] for keyword in _ASKED_FOR_COMPLETED)
     progress = dataset.get("ProcedureStepProgressInformationSequence") or []
-    return len(progress) == 1 and "ProcedureStepDiscontinuationReasonCodeSequence" in progress[0]
+    return len(progress) == 1 and all(keyword in progress[0] for keyword in _ASKED_FOR_CANCELED)
 
 
 @contextmanager
@@ -156,7 +166,9 @@ def _application(server: WorkitemServer) -> FastAPI:
             for kept in server.items.values()
             if all(value is None or kept.dataset.get(key) == value for key, value in wanted.items())
         ]
-        return found or Response(status_code=204)
+        first = int(request.query_params.get("offset", 0))
+        page = found[first : first + int(request.query_params.get("limit", len(found)))]
+        return page or Response(status_code=204)
 
     @application.get("/workitems/{uid}")
     def _retrieve(uid: str) -> Any:

@@ -25,7 +25,7 @@ MISSING = ((KEY, "1.2.3"),)
 
 
 def step(*, later: timedelta = timedelta(), **progress: Any) -> steps.Step:
-    known: dict[str, Any] = {"missing": (), "unfinished": 0, "failed": 0, "outputs": (), **progress}
+    known: dict[str, Any] = {"missing": (), "unfinished": 0, "jobs": 1, "failed": 0, "outputs": (), **progress}
     return steps.next_step(WORKITEM, WorkitemProgress(**known), longest_work=timedelta(hours=1), now=NOW + later)
 
 
@@ -53,6 +53,36 @@ def test_what_is_done_is_finished_however_late() -> None:
 
 def test_a_failed_job_gives_the_work_item_up_when_nothing_runs_any_more() -> None:
     assert isinstance(step(failed=1), steps.GiveUp)
+
+
+def test_inputs_that_are_part_of_no_cine_are_given_up() -> None:
+    assert isinstance(step(jobs=0), steps.GiveUp)
+    assert step(jobs=0, unfinished=1) == steps.Wait()
+
+
+def test_what_is_given_up_says_when_and_why() -> None:
+    (told,) = steps.given_up("No.", now=NOW).ProcedureStepProgressInformationSequence
+    assert told.ProcedureStepCancellationDateTime == "20260301120000.000000+0000"
+    assert told.ReasonForCancellation == "No."
+
+
+@pytest.mark.parametrize(
+    ("state", "readiness", "label", "expected"),
+    [
+        ("SCHEDULED", "READY", "", True),
+        ("SCHEDULED", None, "", True),
+        ("SCHEDULED", "READY", "AI", True),
+        ("SCHEDULED", "READY", "Other", False),
+        ("SCHEDULED", "INCOMPLETE", "AI", False),
+        ("IN PROGRESS", "READY", "AI", False),
+    ],
+)
+def test_which_work_items_are_wanted(state: str, readiness: str | None, label: str, expected: bool) -> None:
+    workitem = Dataset()
+    workitem.ProcedureStepState, workitem.ProcedureStepLabel = state, "AI"
+    if readiness is not None:
+        workitem.InputReadinessState = readiness
+    assert steps.is_wanted(workitem, label=label) is expected
 
 
 def item(study: str = "1.2.1", series: str = "1.2.2", *instances: str) -> Dataset:
