@@ -139,7 +139,7 @@ class ViewerPage:
         self._page.evaluate(f"() => {{ window.viewportBefore = {_VIEWPORT}; }}")
         yield
         self._page.wait_for_function(_ANOTHER_VIEWPORT)
-        expect(self._frame_label()).to_contain_text(re.compile(r"[1-9]/[1-9]"), timeout=_TIMEOUT_MS)
+        expect(self._frame_label()).to_contain_text(re.compile(r"\b[1-9]\d*/[1-9]"), timeout=_TIMEOUT_MS)
 
     def open_series(self, modality: str) -> None:
         """Open the first series of that modality from the list."""
