@@ -55,6 +55,15 @@ def test_the_results_are_those_of_the_named_cine_alone(records: Any) -> None:
     assert len(found) == len(SEG_AND_SR)
 
 
+def test_a_result_that_is_only_owed_is_waited_for_and_not_named(records: Any) -> None:
+    arrive(records, 1)
+    job = records.claimed()
+    records.jobs.finish(job, records.result(job), destinations={"pacs": SEG_AND_SR}, now=records.now)
+    found = progress(records, 1)
+    assert found.outputs == ()
+    assert found.unfinished > 0
+
+
 def test_a_late_cine_does_not_take_the_place_of_the_one_that_is_named(records: Any) -> None:
     arrive(records, 1)
     first = do_next_job(records)
