@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from stact_pacs.conformance.document import Section, Table
-from stact_pacs.deliver.association import LONGEST_PDU_BYTES, MAX_CONTEXTS
+from stact_pacs.conformance.web_answers import http_statuses
+from stact_pacs.deliver.association import IMPLEMENTATION_VERSION_NAME, LONGEST_PDU_BYTES, MAX_CONTEXTS
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, outcome_of_status
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 from stact_pacs.settings.delivering import AnyDestination, Deliver, WebDestination
@@ -44,7 +45,13 @@ def answers() -> Section:
         "at once; a transient rejection, no connection and no answer are tried again. An answer that did not come "
         "counts as unknown, and the same bytes are sent again."
     )
-    return Section(number="4.6", title="Delivery AE: answers", paragraphs=(others,), tables=(table,))
+    over_the_web = (
+        "An instance that a STOW-RS response names in Failed SOP Sequence was not stored, whatever the HTTP status; "
+        "its Failure Reason is judged as in the first table. No redirection is followed."
+    )
+    return Section(
+        number="4.6", title="Delivery AE: answers", paragraphs=(others, over_the_web), tables=(table, http_statuses())
+    )
 
 
 def _policy(deliver: Deliver) -> tuple[str, ...]:
@@ -61,6 +68,7 @@ def _policy(deliver: Deliver) -> tuple[str, ...]:
 def _limits(deliver: Deliver) -> Table:
     rows = (
         ("Implementation class UID", IMPLEMENTATION_CLASS_UID),
+        ("Implementation version name", IMPLEMENTATION_VERSION_NAME),
         ("Maximum PDU received", f"{LONGEST_PDU_BYTES} bytes"),
         ("Longest PDU sent", f"{LONGEST_PDU_BYTES} bytes, or what the peer allows"),
         ("Most presentation contexts in an association", str(MAX_CONTEXTS)),

@@ -4,14 +4,12 @@ from stact_pacs.conformance.document import Section, Table
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
 from stact_pacs.receive import status
 from stact_pacs.receive.access import REJECTION_OF, Refusal
+from stact_pacs.receive.negotiation import APPLICATION_CONTEXT
 from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME
 from stact_pacs.receive.status import Abort, Rejection, Status
 from stact_pacs.settings.receiving import Receive, Series
 
 _BEHAVIOUR = {
-    status.SUCCESS: "C-STORE: file and folder are synced and the record is committed before this is sent, also when "
-    "the same instance was stored before. N-ACTION: the request is on record; the report follows on another "
-    "association.",
     status.OUT_OF_RESOURCES: "The disk is at its reserve or failed, or the database did not answer. Nothing is kept; "
     "sending again later works.",
     status.DATA_SET_MISMATCH: "Nothing is kept.",
@@ -27,6 +25,12 @@ _BEHAVIOUR = {
     status.NOT_AUTHORIZED: "The settings name no address for this sender (commitment_host).",
     status.RESOURCE_LIMITATION: "The database did not answer, or the request is too long. Asking again later works.",
     status.UNRECOGNIZED_OPERATION: "The message is read to its end and dropped.",
+}
+_SUCCEEDED = {
+    "C-STORE response": "File and folder are synced and the record is committed before this is sent, also when the "
+    "same instance was stored before.",
+    "N-ACTION response": "The request is on record before this is sent; the report follows on another association.",
+    "C-ECHO response": "The listener answers.",
 }
 _WHY = {
     status.APPLICATION_CONTEXT_NOT_SUPPORTED: "Another application context than DICOM's is proposed.",
@@ -48,7 +52,7 @@ _ABORTED_WHEN = {
 def policies(receive: Receive, series: Series) -> Section:
     """Return the association policies."""
     values = (
-        ("Application context name", "1.2.840.10008.3.1.1.1"),
+        ("Application context name", APPLICATION_CONTEXT),
         ("Implementation class UID", IMPLEMENTATION_CLASS_UID),
         ("Implementation version name", IMPLEMENTATION_VERSION_NAME),
         ("Maximum PDU received", f"{receive.max_pdu_bytes} bytes, enforced"),
@@ -136,5 +140,8 @@ def _abort(abort: Abort) -> tuple[str, ...]:
 
 
 def _statuses(name: str, known: tuple[Status, ...]) -> Table:
-    rows = tuple((str(each), each.meaning, each.clause, _BEHAVIOUR[each]) for each in known)
+    rows = tuple(
+        (str(each), each.meaning, each.clause, _SUCCEEDED[name] if each.is_success else _BEHAVIOUR[each])
+        for each in known
+    )
     return Table(caption=name, columns=("Status", "Meaning", "Clause", "Behaviour"), rows=rows)

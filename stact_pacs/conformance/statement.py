@@ -1,7 +1,7 @@
 """The statement, section by section, in the order of PS3.2 Annex N."""
 
 from stact_pacs import __version__
-from stact_pacs.conformance import delivering, objects, receiving, security, services
+from stact_pacs.conformance import delivering, objects, proof, receiving, security, services
 from stact_pacs.conformance.document import Section, Statement, Table
 from stact_pacs.conformance.integration import integration
 from stact_pacs.domain import ModelIdentity
@@ -38,9 +38,11 @@ def statement_of(settings: Settings, model: ModelIdentity) -> Statement:
             receiving.access(settings.receive),
             services.accepted_contexts(),
             receiving.answers(),
+            proof.reports(settings.deliver),
             delivering.destinations(settings),
             services.proposed_contexts(settings),
             delivering.answers(),
+            proof.questions(settings.deliver),
             Section(number="5", title="Objects written", paragraphs=(_CHARACTER_SETS,)),
             *objects.attributes(settings.results, model, profiles),
             security.transport(settings),

@@ -34,6 +34,8 @@ MAX_CONTEXTS = 128
 """Presentation context IDs are the odd numbers from 1 to 255 (PS3.8 9.3.2.2)."""
 
 _SHORTEST_PDU_BYTES = 16  # pynetdicom divides by what is left of it beside the header of the value
+IMPLEMENTATION_VERSION_NAME = f"STACT_PACS_{__version__}"[:16]
+"""At most 16 characters (PS3.7 D.3.3.2.3)."""
 LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets no limit
 _PDUS_UNDER_WAY = 8  # keep pynetdicom's sender busy, and the wait for the answer from beginning too early
 _GOODBYE_S = 2.0  # at the end of an association nothing is at stake any more
@@ -258,7 +260,7 @@ class Association:
         ae = AE(ae_title=calling)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = self._timeout_s
         ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        ae.implementation_version_name = f"STACT_PACS_{__version__}"[:16]
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         peer = self._destination
         self._library = ae.associate(
             peer.host,

@@ -28,7 +28,7 @@ STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 _SUCCESS = 0x0000
 _NO_ADDRESS_REMEDY = "Name commitment_host and commitment_port in its [[receive.peers]] entry."
-_ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 Table J.3-2
+ALL_COMMITTED, FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 Table J.3-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ def event_of(report: OwedCommitmentReport) -> tuple[int, Dataset]:
     failed = [_failed_item(reference, reason) for reference, reason in report.outcomes if reason is not None]
     if failed:
         information.FailedSOPSequence = Sequence(failed)
-    return (_FAILURES_EXIST if failed else _ALL_COMMITTED), information
+    return (FAILURES_EXIST if failed else ALL_COMMITTED), information
 
 
 def sop_reference(reference: ReferencedInstance) -> Dataset:

@@ -17,7 +17,7 @@ from stact_pacs.settings.delivering import Destination
 
 _REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 Table J.3-1
 _SUCCESS = 0x0000
-_LONGEST_WAIT_S = 10.0
+LONGEST_WAIT_FOR_REPORT_S = 10.0
 """A destination that reports on the same association does so within seconds, or with another one later."""
 
 
@@ -45,7 +45,9 @@ def request_commitment(
             sop_class_uid=STORAGE_COMMITMENT,
             sop_instance_uid=WELL_KNOWN_INSTANCE,
         )
-        report = association.next_event(timeout_s=min(timeout_s, _LONGEST_WAIT_S)) if status == _SUCCESS else None
+        report = (
+            association.next_event(timeout_s=min(timeout_s, LONGEST_WAIT_FOR_REPORT_S)) if status == _SUCCESS else None
+        )
     if report is None or report.get("TransactionUID") != request.TransactionUID:
         return {}
     return dict.fromkeys(_uids_in(report, "ReferencedSOPSequence"), True) | dict.fromkeys(

@@ -20,7 +20,7 @@ log = get_logger()
 QUERY_MODEL = "1.2.840.10008.5.1.4.1.2.2.1"
 """Study Root Query/Retrieve Information Model - FIND."""
 QUERY_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-_MOST_INSTANCES = 10_000
+MOST_INSTANCES = 10_000
 """A series of more instances is not counted: no ultrasound series has as many."""
 _MOST_QUESTIONS = 1000
 """Answers that are kept; the oldest are those of series that were closed long ago."""
@@ -40,7 +40,7 @@ def find_instances(archive: Destination, key: SeriesKey, *, calling: str, timeou
     with associate(archive, contexts, calling=calling, timeout_s=timeout_s) as association:
         if not any(association.accepts(context) for context in contexts):
             raise DestinationUnavailable(f"{archive.ae_title} does not offer Study Root C-FIND.")
-        matches = association.find(_identifier(key), sop_class_uid=QUERY_MODEL, most=_MOST_INSTANCES)
+        matches = association.find(_identifier(key), sop_class_uid=QUERY_MODEL, most=MOST_INSTANCES)
     return {str(match.get("SOPInstanceUID", "")): str(match.get("SOPClassUID", "")) for match in matches}
 
 

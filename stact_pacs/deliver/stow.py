@@ -17,6 +17,8 @@ from stact_pacs.errors import DestinationUnavailable, Misconfigured
 from stact_pacs.settings.delivering import Deliver, WebDestination
 from stact_pacs.settings.loading import read_secret
 
+SEARCH_IS_ANSWERED = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+"""The answer to a search says whether the instance is there; any other status says nothing of it."""
 _FIRST_MATCH = 1
 _IN_ONE_PIECE = 2**40
 """Bytes: a request of any length says its length, for services that do not take chunks."""
@@ -107,7 +109,7 @@ class WebService:
             found.extend(self._client.search_for_instances(*series, search_filters=wanted, limit=_FIRST_MATCH))
 
         answer = self._ask(search)
-        self._require(answer, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+        self._require(answer, *SEARCH_IS_ANSWERED)
         return any(delivery.sop_instance_uid in match.get(_SOP_INSTANCE_UID, {}).get("Value", ()) for match in found)
 
     def _require(self, answer: requests.Response, *statuses: int) -> None:

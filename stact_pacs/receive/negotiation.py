@@ -22,7 +22,7 @@ from stact_pacs.receive.status import (
 )
 
 VERIFICATION = str(Verification)
-_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _VERSION_1 = 0b1
 _ACCEPTED = 0
 _ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
@@ -94,7 +94,7 @@ def rejection_of(request: Request) -> Rejection | None:
     """Return why this request is rejected whoever sends it, or None."""
     if not request.protocol_version & _VERSION_1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
-    if request.application_context_name != _APPLICATION_CONTEXT:
+    if request.application_context_name != APPLICATION_CONTEXT:
         return APPLICATION_CONTEXT_NOT_SUPPORTED
     return None
 
@@ -164,7 +164,7 @@ def encode_accept(request: Request, results: list[Result], *, max_pdu_bytes: int
     body = b"".join(
         [
             _FIXED.pack(_VERSION_1, 0, *titles),
-            _item(_APPLICATION_CONTEXT_ITEM, _APPLICATION_CONTEXT.encode("ascii")),
+            _item(_APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii")),
             *map(_encoded_result, results),
             _item(_USER_INFORMATION_ITEM, user_information),
         ]

@@ -81,3 +81,42 @@ def test_the_command_writes_all_three_forms(tmp_path: Path) -> None:
     assert {each["number"] for each in json.loads(run("--json"))["sections"]} >= {"1", "4.2", "7"}
     run("--out", str(tmp_path / "statement.html"))
     assert "<h1>DICOM Conformance Statement</h1>" in (tmp_path / "statement.html").read_text()
+
+
+CONFIGURED = """
+[receive]
+ae_title = "OURS"
+calling_ae_titles = ["SCANNER"]
+[[receive.peers]]
+ae_title = "ARCHIVE"
+commitment_host = "archive.example"
+commitment_port = 1104
+[receive.tls]
+certificate_file = "our.pem"
+key_file = "our.key"
+ca_file = "ca.pem"
+[[destinations]]
+name = "archive"
+host = "archive.example"
+port = 104
+ae_title = "ARCHIVE"
+proof = "commitment"
+[[destinations]]
+name = "web"
+url = "https://pacs.example/dicom-web"
+proof = "query"
+"""
+
+
+def test_a_configured_installation_is_told_as_it_is(tmp_path: Path) -> None:
+    settings = tmp_path / "stact-pacs.toml"
+    settings.write_text(CONFIGURED)
+    result = CliRunner().invoke(app, ["--config", str(settings), "conformance", "--format", "markdown"])
+    assert result.exit_code == 0, result.output
+    told = result.stdout
+    assert "| ARCHIVE | any | none asked for | OURS | archive.example:1104 |" in told
+    assert "| Storage commitment of those images | SCP | 1 SOP class | yes |" in told
+    assert "| Query over the web (QIDO-RS) | user agent | instances | yes |" in told
+    assert "| SCANNER | any | none asked for | OURS | no |" in told
+    assert "a certificate of the sender is required" in told
+    assert "our.key" not in told

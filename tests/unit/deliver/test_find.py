@@ -126,7 +126,7 @@ def test_an_archive_that_never_ends_is_left_after_the_time_limit() -> None:
 
 
 def test_too_many_matches_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stact_pacs.deliver.find._MOST_INSTANCES", 2)
+    monkeypatch.setattr("stact_pacs.deliver.find.MOST_INSTANCES", 2)
     with archive(holding(*((f"1.{n}", "") for n in range(3)))) as there, pytest.raises(DestinationUnavailable):
         find(there)
 
