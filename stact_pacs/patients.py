@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stact_pacs.domain import PatientDigests, PatientIdentity
 from stact_pacs.errors import Misconfigured
+from stact_pacs.files import sync
 from stact_pacs.settings.loading import read_secret
 
 _KEY_BYTES = 32  # as long as the digest; more adds nothing to HMAC-SHA256
@@ -84,18 +85,10 @@ def _make(file: Path) -> None:
             os.fsync(written.fileno())
         with suppress(FileExistsError):
             os.link(part, file)
-        _sync(file.parent)  # a key that a power failure takes back would leave digests that nobody can make again
+        sync(file.parent)  # a key that a power failure takes back would leave digests that nobody can make again
     except OSError as error:
         raise Misconfigured(
             f"The file {file} cannot be made: {error.strerror}.", remedy="Correct database.patient_key_file."
         ) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

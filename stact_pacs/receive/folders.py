@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stact_pacs.errors import Misconfigured
+from stact_pacs.files import sync
 
 _OWNER_ONLY_FOLDER = 0o700
 _PREFIX_DIGITS = 2
@@ -59,7 +60,7 @@ class Folders:
                 folder.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
                 os.close(_open_folder(folder))
             for folder in (self.objects, self.root, self.root.parent):
-                sync_folder(folder)
+                sync(folder)
             self._prepared = {folder.name for folder in self.objects.iterdir() if not folder.is_symlink()}
         except OSError as error:
             raise Misconfigured(
@@ -99,7 +100,7 @@ class Folders:
         """
         folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
         os.close(_open_folder(folder))
-        sync_folder(self.objects)
+        sync(self.objects)
         self._prepared.add(folder.name)
 
     def move_to_quarantine(self, file: Path) -> Path:
@@ -126,12 +127,3 @@ def _move(file: Path, target: Path) -> None:
 def _open_folder(folder: Path) -> int:
     """Open one of our own folders and return the descriptor; a symbolic link is none of them."""
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder, so that a name in it survives a power cut."""
-    fileno = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fileno)
-    finally:
-        os.close(fileno)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from stact_pacs.files import sync
 from stact_pacs.log import get_logger
 from stact_pacs.receive.access import Caller, Refusal
-from stact_pacs.receive.folders import sync_folder
 
 log = get_logger()
 
@@ -103,7 +103,7 @@ class Refusals:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._file)
-        sync_folder(self._file.parent)
+        sync(self._file.parent)
 
 
 def read_refused(file: Path) -> list[Refused]:

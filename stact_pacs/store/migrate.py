@@ -1,7 +1,6 @@
 """The schema's version: brought up to date, compared with this software's, saved and put back."""
 
 import itertools
-import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from stact_pacs.errors import DatabaseUnavailable, Misconfigured, SchemaMismatch
+from stact_pacs.files import sync
 from stact_pacs.shipped import shipped
 from stact_pacs.store.database import Database
 from stact_pacs.store.sqlite_library import sqlite3
@@ -106,9 +106,9 @@ def backup(database: Database, path: Path) -> None:
     with database.sqlite_connection() as source, closing(sqlite3.connect(unfinished)) as target:
         _copy(source, target)
     _require_sound(unfinished)
-    _sync(unfinished)
+    sync(unfinished)
     unfinished.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def restore(database: Database, path: Path) -> None:
@@ -176,11 +176,3 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
             raise DatabaseUnavailable("The database is in use.", remedy="Try again; for a restore, stop the service.")
 
     source.backup(target, pages=_PAGES_PER_STEP, progress=give_up_when_busy, sleep=_PAUSE_S)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,6 +31,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from stact_pacs.errors import Misconfigured
+from stact_pacs.files import sync
 
 _PART = ".part"
 """A result that is being written; it never counts as one."""
@@ -176,11 +177,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name is durable only with its folder
-    finally:
-        os.close(folder)
+    sync(path.parent)  # the new name is durable only with its folder
 
 
 def _part(path: Path) -> Path:
