@@ -12,6 +12,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.receive.items import FIXED_FIELDS, MAXIMUM_LENGTH, ItemType, encode_item
 from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME
 from stact_pacs.receive.request import Proposal, Request
 from stact_pacs.receive.status import (
@@ -31,20 +32,8 @@ _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 _PDU_HEADER = struct.Struct(">BxI")
 _ACCEPT_TYPE = 0x02
-_FIXED = struct.Struct(">HH16s16s32x")
-"""Protocol version, reserved, called and calling AE title, reserved (PS3.8 Table 9-17)."""
-_ITEM_HEADER = struct.Struct(">BxH")
 _CONTEXT_HEADER = struct.Struct(">BxBx")
 """Presentation context ID and result (PS3.8 Table 9-18)."""
-_APPLICATION_CONTEXT_ITEM = 0x10
-_CONTEXT_RESULT_ITEM = 0x21
-_TRANSFER_SYNTAX_ITEM = 0x40
-_USER_INFORMATION_ITEM = 0x50
-_MAXIMUM_LENGTH_ITEM = 0x51
-_IMPLEMENTATION_CLASS_UID_ITEM = 0x52
-_IMPLEMENTATION_VERSION_NAME_ITEM = 0x55
-_UINT32 = struct.Struct(">I")
-
 _IMPLICIT = "1.2.840.10008.1.2"
 _LITTLE_ENDIAN = ("1.2.840.10008.1.2.1", _IMPLICIT)
 _UNCOMPRESSED = (*_LITTLE_ENDIAN, "1.2.840.10008.1.2.2")
@@ -156,29 +145,27 @@ def _supported_syntaxes() -> dict[str, tuple[str, ...]]:
 def encode_accept(request: Request, results: list[Result], *, max_pdu_bytes: int) -> bytes:
     """Encode the A-ASSOCIATE-AC (PS3.8 9.3.3); titles go back as they came."""
     user_information = (
-        _item(_MAXIMUM_LENGTH_ITEM, _UINT32.pack(max_pdu_bytes))
-        + _item(_IMPLEMENTATION_CLASS_UID_ITEM, IMPLEMENTATION_CLASS_UID.encode("ascii"))
-        + _item(_IMPLEMENTATION_VERSION_NAME_ITEM, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+        encode_item(ItemType.MAXIMUM_LENGTH, MAXIMUM_LENGTH.pack(max_pdu_bytes))
+        + encode_item(ItemType.IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + encode_item(ItemType.IMPLEMENTATION_VERSION_NAME, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
     )
     titles = (title.encode("ascii").ljust(16) for title in (request.called_ae_title, request.calling_ae_title))
     body = b"".join(
         [
-            _FIXED.pack(_VERSION_1, 0, *titles),
-            _item(_APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii")),
+            FIXED_FIELDS.pack(_VERSION_1, 0, *titles),
+            encode_item(ItemType.APPLICATION_CONTEXT, APPLICATION_CONTEXT.encode("ascii")),
             *map(_encoded_result, results),
-            _item(_USER_INFORMATION_ITEM, user_information),
+            encode_item(ItemType.USER_INFORMATION, user_information),
         ]
     )
     return _PDU_HEADER.pack(_ACCEPT_TYPE, len(body)) + body
 
 
 def _encoded_result(result: Result) -> bytes:
-    syntax = _item(_TRANSFER_SYNTAX_ITEM, result.transfer_syntax.encode("ascii"))
-    return _item(_CONTEXT_RESULT_ITEM, _CONTEXT_HEADER.pack(result.context_id, result.result) + syntax)
-
-
-def _item(item_type: int, value: bytes) -> bytes:
-    return _ITEM_HEADER.pack(item_type, len(value)) + value
+    syntax = encode_item(ItemType.TRANSFER_SYNTAX, result.transfer_syntax.encode("ascii"))
+    return encode_item(
+        ItemType.PRESENTATION_CONTEXT_RESULT, _CONTEXT_HEADER.pack(result.context_id, result.result) + syntax
+    )
 
 
 def encode_rejection(rejection: Rejection) -> bytes:

@@ -6,27 +6,17 @@ checks of UIDs that are made here anyway. What is not read here cannot do harm.
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stact_pacs.receive.endings import ViolationError
+from stact_pacs.receive.items import FIXED_FIELDS, MAXIMUM_LENGTH, CutItemError, ItemType, decode_items
 from stact_pacs.receive.status import ABORT_INVALID_PARAMETER
 from stact_pacs.receive.uids import is_uid
 
 _MAX_CONTEXTS = 128
 """There are 128 odd numbers from 1 to 255, and each context has one of its own (PS3.8 9.3.2.2)."""
-_APPLICATION_CONTEXT_ITEM = 0x10
-_PRESENTATION_CONTEXT_ITEM = 0x20
-_ABSTRACT_SYNTAX_ITEM = 0x30
-_TRANSFER_SYNTAX_ITEM = 0x40
-_USER_INFORMATION_ITEM = 0x50
-_MAXIMUM_LENGTH_ITEM = 0x51
 _SUB_ITEMS_OFFSET = 4
 """Where the sub-items of a presentation context start: after its ID and three reserved bytes (PS3.8 9.3.2.2)."""
-_FIXED = struct.Struct(">HH16s16s32x")
-"""Protocol version, reserved, called and calling AE title, reserved (PS3.8 Table 9-11)."""
-_ITEM_HEADER = struct.Struct(">BxH")
-_UINT32 = struct.Struct(">I")
 _AE_TITLE = re.compile(r"[ -\[\]-~]+")
 """Printable ASCII without the backslash (PS3.5 6.2, AE)."""
 
@@ -73,20 +63,20 @@ def decode_request(body: bytes) -> Request:
     """
     try:
         return _decode(body)
-    except (_MalformedError, struct.error) as error:
-        reason = str(error) if isinstance(error, _MalformedError) else "it ends inside a field"
+    except (_MalformedError, CutItemError, struct.error) as error:
+        reason = "it ends inside a field" if isinstance(error, struct.error) else str(error)
         raise ViolationError(ABORT_INVALID_PARAMETER, f"The association request is malformed: {reason}.") from error
 
 
 def _decode(body: bytes) -> Request:
-    protocol_version, _reserved, called, calling = _FIXED.unpack_from(body)
+    protocol_version, _reserved, called, calling = FIXED_FIELDS.unpack_from(body)
     application_context_name, max_pdu_bytes, contexts = "", 0, []
-    for item_type, value in _items(body[_FIXED.size :]):
-        if item_type == _APPLICATION_CONTEXT_ITEM:
+    for item_type, value in decode_items(body[FIXED_FIELDS.size :]):
+        if item_type == ItemType.APPLICATION_CONTEXT:
             application_context_name = _uid(value)
-        elif item_type == _PRESENTATION_CONTEXT_ITEM:
+        elif item_type == ItemType.PRESENTATION_CONTEXT:
             contexts.append(_proposal(value))
-        elif item_type == _USER_INFORMATION_ITEM:
+        elif item_type == ItemType.USER_INFORMATION:
             max_pdu_bytes = _max_pdu_bytes(value)
     ids = {context.context_id for context in contexts}
     if not 1 <= len(contexts) <= _MAX_CONTEXTS or len(ids) != len(contexts):
@@ -106,10 +96,10 @@ def _proposal(value: bytes) -> Proposal:
         raise _MalformedError("a presentation context ends inside its header")
     context_id = value[0]
     abstract_syntax, transfer_syntax = None, []
-    for item_type, sub_value in _items(value[_SUB_ITEMS_OFFSET:]):
-        if item_type == _ABSTRACT_SYNTAX_ITEM:
+    for item_type, sub_value in decode_items(value[_SUB_ITEMS_OFFSET:]):
+        if item_type == ItemType.ABSTRACT_SYNTAX:
             abstract_syntax = _uid(sub_value)
-        elif item_type == _TRANSFER_SYNTAX_ITEM:
+        elif item_type == ItemType.TRANSFER_SYNTAX:
             transfer_syntax.append(_uid(sub_value))
     if abstract_syntax is None or not transfer_syntax or context_id % 2 == 0:
         raise _MalformedError("a presentation context lacks a syntax, or its ID is even")
@@ -117,23 +107,11 @@ def _proposal(value: bytes) -> Proposal:
 
 
 def _max_pdu_bytes(user_information: bytes) -> int:
-    for item_type, value in _items(user_information):
-        if item_type == _MAXIMUM_LENGTH_ITEM:
-            number: int = _UINT32.unpack(value)[0]
+    for item_type, value in decode_items(user_information):
+        if item_type == ItemType.MAXIMUM_LENGTH:
+            number: int = MAXIMUM_LENGTH.unpack(value)[0]
             return number
     return 0
-
-
-def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and value of each item."""
-    offset = 0
-    while offset < len(encoded):
-        item_type, length = _ITEM_HEADER.unpack_from(encoded, offset)
-        start = offset + _ITEM_HEADER.size
-        offset = start + length
-        if offset > len(encoded):
-            raise _MalformedError("an item ends outside of the PDU")
-        yield item_type, encoded[start:offset]
 
 
 def _uid(value: bytes) -> str:
