@@ -17,7 +17,6 @@ from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database
 from stact_pacs.store.express import Express
 from stact_pacs.store.history import Action
-from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import instances, series, series_holds
 
 
@@ -69,8 +68,7 @@ class Admissions:
 
     def _insert_new(self, connection: Connection, offer: Offer) -> bool:
         """Insert the instance unless its SOP Instance UID is on record; return whether it was not."""
-        row = {**instance_values(offer.instance), "received_at": offer.instance.received_at or offer.now}
-        return connection.execute(self._insert, row).scalar_one_or_none() is not None
+        return connection.execute(self._insert, offer.row()).scalar_one_or_none() is not None
 
     def _open_series(self, connection: Connection, new: Sequence[Offer]) -> dict[SeriesKey, int]:
         """Count the new instances into their series and return the ids of those; each is locked until the commit."""

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from stact_pacs.domain import Instance
+from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import series
 
 
@@ -17,6 +19,10 @@ class Offer:
     now: datetime
     association_id: str | None
     """Which association brought it, and holds its series from now on; None for none."""
+
+    def row(self) -> dict[str, Any]:
+        """Return the column values of the instance."""
+        return {**instance_values(self.instance), "received_at": self.instance.received_at or self.now}
 
 
 def touch() -> sa.Update:

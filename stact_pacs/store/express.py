@@ -13,7 +13,6 @@ from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database
 from stact_pacs.store.driver import Prepared
-from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import instances, series, series_holds
 
 
@@ -57,14 +56,13 @@ class Express:
         return True
 
     def _write_one(self, connection: Any, offer: Offer) -> None:
-        row = {**instance_values(offer.instance), "received_at": offer.instance.received_at or offer.now}
         arrival = {
             "study": offer.instance.series.study_instance_uid,
             "series": offer.instance.series.series_instance_uid,
             "association": offer.association_id,
             "now": offer.now,
         }
-        for statement, values in ((self._insert, row), (self._count, arrival)):
+        for statement, values in ((self._insert, offer.row()), (self._count, arrival)):
             if not _run(connection, statement, values):
                 raise _NotOrdinary
 
