@@ -84,22 +84,14 @@ def read_instance(
 
 def _by_pydicom(header: Header) -> dict[str, Any]:
     with quietly():  # once for all of them
-        return {
-            **_facts(DatasetElements(header.dataset), ultrasound_regions(header.dataset)),
-            "transfer_syntax_uid": _checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
-            "has_pixel_data": header.pixel_data_length > 0,
-        }
+        return _facts(DatasetElements(header.dataset), ultrasound_regions(header.dataset), header)
 
 
 def _of_regular(header: RegularHeader) -> dict[str, Any]:
-    return {
-        **_facts(header.elements, _regions(header.regions)),
-        "transfer_syntax_uid": _checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
-        "has_pixel_data": header.pixel_data_length > 0,
-    }
+    return _facts(header.elements, _regions(header.regions), header)
 
 
-def _facts(elements: Elements, regions: tuple[UltrasoundRegion, ...]) -> dict[str, Any]:
+def _facts(elements: Elements, regions: tuple[UltrasoundRegion, ...], header: Header | RegularHeader) -> dict[str, Any]:
     """Return attributes of `Instance`."""
     return {
         "series": SeriesKey(
@@ -108,6 +100,8 @@ def _facts(elements: Elements, regions: tuple[UltrasoundRegion, ...]) -> dict[st
         ),
         "sop_class_uid": _uid(elements, "SOPClassUID"),
         "sop_instance_uid": _uid(elements, "SOPInstanceUID"),
+        "transfer_syntax_uid": _checked_uid(header.transfer_syntax_uid, "TransferSyntaxUID"),
+        "has_pixel_data": header.pixel_data_length > 0,
         "modality": safe_text(elements.text("Modality")),
         "number_of_frames": elements.number_of_frames(),
         "rows": elements.integer("Rows", 0, low=0, high=65535),
