@@ -1,6 +1,6 @@
 """An instance becomes a durable file and a committed row; only then may anybody say "success".
 
-The order is the promise: write and hash, flush the file, read its header, move it to its place, flush the folder,
+The order is the promise: write and hash, read the header, flush the file, move it to its place, flush the folder,
 commit the row. A power cut between any two of these lines loses nothing that was acknowledged.
 """
 
@@ -125,11 +125,7 @@ class Inbox:
             part = PartFile(self.folders.new_part(), hash_beside=len(self._under_way) < _CORES)
         except OSError as error:
             raise _as_transient(error) from error
-        try:
-            part.write(memoryview(_head(announced)))
-        except OSError as error:
-            part.drop()
-            raise _as_transient(error) from error
+        part.write(memoryview(_head(announced)))  # it goes to the disk with the first fragments
         incoming = Incoming(self, announced, part)
         self._under_way.add(incoming)
         return incoming
