@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stact_pacs.report.words import count
+
 LEAST_GROWTH, LEAST_GROWTH_MM = 0.2, 2.0
 """In each of two dimensions (ACR TI-RADS, Tessler et al. 2017, on growth): below that it may be the measurement."""
 
@@ -87,6 +89,4 @@ def _nodules(records: Sequence[Record]) -> list[tuple[Record, str]]:
 
 
 def _count(nodules: int) -> str:
-    if nodules == 0:
-        return "no nodule"
-    return "1 nodule" if nodules == 1 else f"{nodules} nodules"
+    return count(nodules, "nodule") if nodules else "no nodule"
