@@ -24,6 +24,9 @@ OWED = 25
 """Jobs with two results each; times the scale."""
 TURNS, STORED_PER_TURN = 12, 50
 """Of instances of 64 KiB: of 600 on either side, the slowest hundredth are six."""
+FEWEST_ATTEMPTS = 2
+"""Deliveries that fail during one measurement: it takes more turns on a machine too quick for them, up to these."""
+MOST_TURNS = 20 * TURNS
 LARGEST_RATIO = 1.5
 MOST_TRIES = 3
 """On a machine that is busy with other things the quietest measurement counts; a sender in the way shows in all."""
@@ -56,9 +59,7 @@ def test_the_slowest_hundredth_is_no_slower_with_results_that_nobody_takes(
         wait_for_attempts(site, 2)
         ratios = []
         while len(ratios) < MOST_TRIES and min(ratios, default=LARGEST_RATIO) >= LARGEST_RATIO:
-            before = attempts(site)
             ratios.append(ratio_of_the_slowest_hundredth(role.port, site, deliver.process.pid))
-            assert attempts(site) >= before + 2
         deliver.stop()
         role.stop()
     print(f"p99 with deliveries that fail to p99 without: {ratios}")
@@ -70,7 +71,10 @@ def ratio_of_the_slowest_hundredth(port: int, site: Site, sender: int) -> float:
     busy_s: list[float] = []
     quiet_s: list[float] = []
     store_some(port)  # what is made once is made
-    for _ in range(TURNS):
+    turn, due = 0, attempts(site) + FEWEST_ATTEMPTS
+    while turn < TURNS or attempts(site) < due:
+        assert turn < MOST_TURNS, "the sender makes no attempts"
+        turn += 1
         busy_s += store_some(port)
         with held(sender, site):
             quiet_s += store_some(port)
