@@ -55,21 +55,22 @@ class PartFile:
 
     def settle(self) -> None:
         """Have all fragments so far in the file: one system call for many of them."""
-        fragments, count = self._unsettled, self._unsettled_bytes
-        if not fragments:
-            return
-        self._unsettled, self._unsettled_bytes = [], 0
-        _write_all(self._fileno, fragments)
-        self._written_bytes += count
-        for fragment in fragments:
-            self._digest.add(fragment)
-        if self._written_bytes - self._begun_bytes >= _WRITE_BEHIND_BYTES:
-            self._advise()
+        self._settle(begin_from_bytes=_WRITE_BEHIND_BYTES)
 
     def begin_flush(self) -> None:
-        """Let the disk begin with what has come, or `flush` would wait for all of it."""
-        self.settle()
-        self._advise()
+        """Settle, and let the disk begin with all that has come, or `flush` would wait for it."""
+        self._settle(begin_from_bytes=1)
+
+    def _settle(self, *, begin_from_bytes: int) -> None:
+        fragments, count = self._unsettled, self._unsettled_bytes
+        self._unsettled, self._unsettled_bytes = [], 0
+        if fragments:
+            _write_all(self._fileno, fragments)
+            self._written_bytes += count
+        if self._written_bytes - self._begun_bytes >= begin_from_bytes:
+            self._advise()
+        for fragment in fragments:  # while the disk works
+            self._digest.add(fragment)
 
     def _advise(self) -> None:
         """Give the disk what it has not begun with: on this advice Linux writes dirty pages, and drops clean ones."""
