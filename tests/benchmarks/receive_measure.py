@@ -19,6 +19,7 @@ from tests.benchmarks.receive_peers import (
     orthanc_with_nagle,
     ours,
     send_s,
+    shortest_durable,
     storescp,
 )
 
@@ -27,6 +28,7 @@ RECEIVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
     "storescp": storescp,
     "orthanc": orthanc_at_its_best,
     "limit": limit,
+    "shortest durable": shortest_durable,
 }
 RECEIVERS_OF_NAGLE = {"ours": ours, "orthanc": orthanc_with_nagle}
 """For senders with Nagle's algorithm: no receiver is told of it."""

@@ -100,11 +100,20 @@ def orthanc_with_nagle(folder: Path) -> Iterator[Running]:
         yield Running(port=server.port, called=server.aet, process=process, network=server.namespace.inside)
 
 
+def limit(folder: Path) -> AbstractContextManager[Running]:
+    """The limit of the machine for a file synced once: `receive_limit`."""
+    return _limit(folder, "receive")
+
+
+def shortest_durable(folder: Path) -> AbstractContextManager[Running]:
+    """The shortest program that is as durable as ours: `receive_limit`."""
+    return _limit(folder, "receive-durably")
+
+
 @contextmanager
-def limit(folder: Path) -> Iterator[Running]:
-    """The limit of the machine: `receive_limit`."""
+def _limit(folder: Path, command: str) -> Iterator[Running]:
     port = free_port()
-    process = subprocess.Popen([*_LIMIT, "receive", str(folder), str(port)])
+    process = subprocess.Popen([*_LIMIT, command, str(folder), str(port)])
     try:
         wait_until(lambda: _listens(process.pid), what="the limit's receiver listens")
         yield Running(port=port, called="", process=psutil.Process(process.pid))

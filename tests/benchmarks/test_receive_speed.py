@@ -1,8 +1,9 @@
 """How fast instances come in, beside DCMTK's storescp, Orthanc at its best, and the limit of the machine.
 
 Ours hashes, reads the header, and syncs the file, its folder and its row before it answers; storescp and this Orthanc
-sync nothing, and storescp keeps no index. The limit syncs one file for each instance and does nothing else. All are
-sent the same files by the same senders, taking turns; the median counts.
+sync nothing, and storescp keeps no index. The limit syncs one file for each instance and does nothing else; the
+shortest durable program hashes and syncs as ours must, without DICOM, header and database. All are sent the same files
+by the same senders, taking turns; the median counts.
 
 The table goes to build/benchmarks/receive.md and receive.json.
 """
