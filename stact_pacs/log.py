@@ -42,7 +42,8 @@ def configure(level: str = "INFO", *, json_lines: bool | None = None) -> None:
             structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=lambda *_names: structlog.PrintLogger(sys.stderr),  # the stream of the moment, not of the import
+        # The stream of the moment, not of the import. Line and line break in one write: the roles share the stream.
+        logger_factory=lambda *_names: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
@@ -55,7 +56,7 @@ def keep_allowed_fields(_logger: Any, _method: str, fields: Any) -> Any:
 def _one_line(value: Any) -> Any:
     if not isinstance(value, str):
         return value if isinstance(value, (int, float, bool, type(None))) else _one_line(str(value))
-    return "".join(c if c.isprintable() else " " for c in value)
+    return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
 
 
 @contextmanager

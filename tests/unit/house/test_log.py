@@ -1,6 +1,9 @@
 """No patient leaves by the log."""
 
 import json
+import socket
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -38,3 +41,15 @@ def test_bound_fields_are_on_every_line_of_the_block_and_on_none_after(capsys: p
     assert inside["job_id"] == 7
     assert "job_id" not in outside
     structlog.contextvars.clear_contextvars()
+
+
+def test_a_line_and_its_line_break_go_out_in_one_write() -> None:
+    """Processes that share the stream would break each other's lines."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # every write arrives on its own
+    program = "from stact_pacs import log; log.configure(); log.get_logger().info('one'); log.get_logger().info('two')"
+    with ours, theirs:
+        subprocess.run([sys.executable, "-c", program], stderr=theirs, check=True, timeout=60)
+        ours.settimeout(10)
+        writes = [ours.recv(65536) for _ in range(2)]
+    assert [json.loads(each)["event"] for each in writes] == ["one", "two"]
+    assert all(each.endswith(b"\n") for each in writes)
