@@ -4,7 +4,6 @@ The order is the promise: write and hash, read the header, flush the file, move 
 commit the row. A power cut between any two of these lines loses nothing that was acknowledged.
 """
 
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +14,17 @@ from pathlib import Path
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.regular import OPENING_BYTES, Opening
 from stact_pacs.domain import Admission, Instance
-from stact_pacs.errors import NoSpace, Refused, Transient
+from stact_pacs.errors import Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive.folders import Folders
 from stact_pacs.receive.part10 import file_head
 from stact_pacs.receive.part_file import PartFile
 from stact_pacs.receive.ports import InstanceStore
+from stact_pacs.receive.space import Space, as_transient
 
 log = get_logger()
 
-_BYTES_PER_MB = 1_000_000
-_SPACE_CHECK_BYTES = _BYTES_PER_MB
-"""After how many bytes of one instance the free space is looked at again."""
 _CORES = os.cpu_count() or 1
-_NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Receipt(StrEnum):
@@ -76,41 +72,23 @@ class Inbox:
     def __init__(self, folder: Path, store: InstanceStore, *, reserve_mb: int, now: Callable[[], datetime]) -> None:
         self.folders = Folders(folder)
         self.folders.create()
+        self.space = Space(self.folders.incoming, reserve_mb=reserve_mb)
         self.store = store
         self.now = now
         self._holding: set[str] = set()
         self._ended: set[str] = set()
         self._under_way: set[Incoming] = set()
-        self._reserve_bytes = reserve_mb * _BYTES_PER_MB
 
     def check_ready(self) -> None:
         """Return if an instance could be stored now.
 
         Raises
         ------
-        NoSpace, DatabaseUnavailable
+        Transient
+            There is no space, or no database.
         """
-        self.check_space()
+        self.space.check()
         self.store.ping()
-
-    def check_space(self) -> None:
-        """Return if the volume is above its reserve.
-
-        Raises
-        ------
-        NoSpace
-        """
-        try:
-            volume = os.statvfs(self.folders.incoming)
-        except OSError as error:
-            raise _as_transient(error) from error
-        free_bytes = volume.f_bavail * volume.f_frsize
-        if free_bytes < self._reserve_bytes:
-            raise NoSpace(
-                f"The volume of {self.folders.root} has {free_bytes // _BYTES_PER_MB} MB left, "
-                f"the reserve is {self._reserve_bytes // _BYTES_PER_MB} MB.",
-                remedy="Free space on it, or lower storage.reserve_mb.",
-            )
 
     def begin(self, announced: Announced) -> "Incoming":
         """Open a place for the instance that is announced.
@@ -118,13 +96,13 @@ class Inbox:
         Raises
         ------
         Transient
-            There is no space, or the folder cannot be written.
+            The folder cannot be written.
         """
-        self.check_space()
         try:
-            part = PartFile(self.folders.new_part(), hash_beside=len(self._under_way) < _CORES)
+            hash_beside = len(self._under_way) < _CORES
+            part = PartFile(self.folders.new_part(), space=self.space, hash_beside=hash_beside)
         except OSError as error:
-            raise _as_transient(error) from error
+            raise as_transient(error) from error
         part.write(memoryview(_head(announced)))  # it goes to the disk with the first fragments
         incoming = Incoming(self, announced, part)
         self._under_way.add(incoming)
@@ -184,7 +162,6 @@ class Incoming:
         self._announced = announced
         self._part = part
         self._opening = bytearray()
-        self._unchecked_bytes = 0
 
     def write(self, fragment: memoryview) -> None:
         """Add a fragment of the data set to the file; it is valid until `settle` or `commit`.
@@ -194,23 +171,19 @@ class Incoming:
         Transient
             There is no space, or the file cannot be written: abandon it.
         """
-        self._unchecked_bytes += len(fragment)
-        if self._unchecked_bytes >= _SPACE_CHECK_BYTES:
-            self._unchecked_bytes = 0
-            self._inbox.check_space()
         if len(self._opening) < OPENING_BYTES:
             self._opening += fragment[: OPENING_BYTES - len(self._opening)]
         try:
             self._part.write(fragment)
         except OSError as error:
-            raise _as_transient(error) from error
+            raise as_transient(error) from error
 
     def settle(self) -> None:
         """Have the fragments so far in the file; raises as `write`."""
         try:
             self._part.settle()
         except OSError as error:
-            raise _as_transient(error) from error
+            raise as_transient(error) from error
 
     def commit(self) -> Receipt:
         """Make the instance durable and put it on record.
@@ -226,7 +199,7 @@ class Incoming:
             self._part.flush()
             return self._file_away(instance)
         except OSError as error:
-            raise _as_transient(error) from error
+            raise as_transient(error) from error
         finally:
             self.abandon()
 
@@ -275,10 +248,3 @@ def _head(announced: Announced) -> bytes:
         sop_instance_uid=announced.sop_instance_uid,
         transfer_syntax_uid=announced.transfer_syntax_uid,
     )
-
-
-def _as_transient(error: OSError) -> Transient:
-    """Return the error as one of ours, without the path, which says nothing."""
-    if error.errno in _NO_SPACE_ERRNOS:
-        return NoSpace("The volume of the inbox is full.", remedy="Free space on it.")
-    return Transient(f"The inbox cannot be written: {error.strerror}.", remedy="Look at the volume and its rights.")

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from stact_pacs.receive.digest import FileDigest
+from stact_pacs.receive.space import Space
 
 _BYTES_PER_MB = 1_000_000
 _WRITE_BEHIND_BYTES = 2 * _BYTES_PER_MB
@@ -24,6 +25,8 @@ class PartFile:
     ----------
     path
         Where it is made.
+    space
+        Of its volume.
     hash_beside
         Whether a thread may compute the digest; see `FileDigest`.
 
@@ -31,10 +34,13 @@ class PartFile:
     ------
     OSError
         From each method but `drop`.
+    NoSpace
+        From each method that writes.
     """
 
-    def __init__(self, path: Path, *, hash_beside: bool = True) -> None:
+    def __init__(self, path: Path, *, space: Space, hash_beside: bool = True) -> None:
         self.path = path
+        self._space = space
         # Readable too: the digest may be computed from the file.
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fileno = os.open(path, flags, _OWNER_ONLY_FILE)
@@ -65,7 +71,8 @@ class PartFile:
         fragments, count = self._unsettled, self._unsettled_bytes
         self._unsettled, self._unsettled_bytes = [], 0
         if fragments:
-            _write_all(self._fileno, fragments)
+            with self._space.claimed(count):
+                _write_all(self._fileno, fragments)
             self._written_bytes += count
         if self._written_bytes - self._begun_bytes >= begin_from_bytes:
             self._advise()

@@ -177,4 +177,4 @@ class Storage(Section):
     data_dir: Path = Path("stact-pacs-data")
     """Received instances, results, reports and (by default) the database. Relative to the settings file."""
     reserve_mb: int = Field(default=1024, ge=1)
-    """Free space, in MB, below which nothing is received any more (0xA700)."""
+    """Free space, in MB, that receiving leaves alone (0xA700); associations are refused a tenth above it."""

@@ -130,12 +130,16 @@ def test_an_abandoned_instance_leaves_nothing(inbox: Inbox, announced: Announced
     assert files(inbox) == []
 
 
-def test_no_instance_is_begun_below_the_reserve(tmp_path: Path, store: Any, announced: Announced, inbox: Inbox) -> None:
+def test_nothing_is_written_below_the_reserve(tmp_path: Path, store: Any, announced: Announced, inbox: Inbox) -> None:
     poor = Inbox(tmp_path / "poor", store, reserve_mb=10**9, now=inbox.now)
-    with pytest.raises(NoSpace, match=r"reserve.*Remedy"):
-        poor.begin(announced)
     with pytest.raises(NoSpace):
         poor.check_ready()
+    incoming = poor.begin(announced)
+    incoming.write(memoryview(b"a little"))
+    with pytest.raises(NoSpace, match=r"reserve.*Remedy"):
+        incoming.settle()
+    assert [(poor.folders.root / part).stat().st_size for part in files(poor)] == [0]
+    incoming.abandon()
     assert files(poor) == []
 
 
