@@ -177,6 +177,25 @@ def check_decoders(app: App) -> Checked:
     return Checked(name="decoders", problems=problems, summary="every transfer syntax decodes its known answer")
 
 
+def check_stored_files(app: App) -> Checked:
+    """Look whether the file of every instance on record is in its place."""
+    from stact_pacs.receive.compare import compare
+    from stact_pacs.receive.folders import Folders
+
+    try:
+        missing = compare(Folders(app.settings.inbox_dir), app.instances).missing
+    except (StactError, FileNotFoundError):  # what hinders it is told of by other checks, or nothing came yet
+        return Checked(name="inbox", problems=(), summary="not looked at: there is no database or no inbox")
+    problem = Problem(
+        where="inbox",
+        text=f"{len(missing)} instances on record have lost their file.",
+        remedy="Restore it from a backup, or have them sent again; the log of receive names them at its start.",
+        fatal=False,
+    )
+    summary = "the file of every instance on record is there"
+    return Checked(name="inbox", problems=(problem,) if missing else (), summary=summary)
+
+
 def check_peers(app: App) -> Checked:
     """Ask every destination by C-ECHO, or by a search; one that is down keeps nothing from starting."""
     problems = [
@@ -221,4 +240,4 @@ def _problems_of(where: str, act: Callable[[], object], *, fatal: bool = True) -
 
 
 _QUICK = (check_settings, check_folders, check_database, check_patient_key, check_port, check_tls, check_bundle)
-_SLOW = (check_golden, check_decoders, check_peers, check_workitem_server)
+_SLOW = (check_golden, check_decoders, check_stored_files, check_peers, check_workitem_server)

@@ -109,6 +109,15 @@ class Admission(StrEnum):
     """Other bytes are on record under this SOP Instance UID; those were left as they are, these are quarantined."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """What is on record of the file of an instance."""
+
+    sha256: str
+    """64 hex digits; they name the file too."""
+    sop_instance_uid: str
+
+
 # -- series --------------------------------------------------------------------------------------------
 
 

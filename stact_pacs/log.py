@@ -6,6 +6,7 @@ inside its block.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ ALLOWED_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Every field a log line may have; all others are dropped, whatever they hold."""
+
+_UIDS = re.compile(r"(?:\d+(?:\.\d+)+(?: \d+(?:\.\d+)+)*)?", re.ASCII)
+"""None, one, or several with a space between. A number without a dot could be a patient's."""
 
 
 def get_logger() -> Any:
@@ -49,8 +53,14 @@ def configure(level: str = "INFO", *, json_lines: bool | None = None) -> None:
 
 
 def keep_allowed_fields(_logger: Any, _method: str, fields: Any) -> Any:
-    """Drop every field that is not on the allow list, and line breaks inside the ones that are."""
-    return {name: _one_line(value) for name, value in fields.items() if name in ALLOWED_FIELDS}
+    """Drop every field that is not on the allow list, line breaks inside the ones that are, and UIDs that are none."""
+    return {name: _harmless(name, value) for name, value in fields.items() if name in ALLOWED_FIELDS}
+
+
+def _harmless(name: str, value: Any) -> Any:
+    if name.endswith("_uid") and not _UIDS.fullmatch(str(value)):
+        return "(not a UID)"  # what a peer put in its place could be anything
+    return _one_line(value)
 
 
 def _one_line(value: Any) -> Any:

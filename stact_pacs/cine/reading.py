@@ -4,6 +4,7 @@ Tolerant by design: an element that cannot be understood counts as absent. Only 
 all, or one that could not be searched safely, is refused.
 """
 
+import errno
 import struct
 import threading
 import warnings
@@ -23,7 +24,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from stact_pacs.cine.plain import plain_numbers, plain_text, tag_of
-from stact_pacs.errors import Reason, Refused
+from stact_pacs.errors import Reason, Refused, Transient
 
 PIXEL_DATA = 0x7FE00010
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -41,6 +42,9 @@ _READ_ERRORS = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, struct.error, ValueError, TypeError, AttributeError,
     LookupError, ArithmeticError, NotImplementedError, RecursionError, AssertionError, MemoryError,
 )  # fmt: skip
+
+_MACHINE_ERRNOS = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""The file may be sound: it is the machine that cannot read it at the moment."""
 
 _WARNINGS_LOCK = threading.RLock()
 _quiet = threading.local()
@@ -85,17 +89,28 @@ def read_header(path: Path) -> Header:
     ------
     Refused
         `not_dicom`: it is not a DICOM file. `not_decodable`: it is deflated, which cannot be read within limits.
+    Transient
+        It cannot be read at the moment: the disk fails, or memory or descriptors are used up.
     """
     try:
         with quietly(), _Bounded(FileIO(str(path))) as file:
             _refuse_deflated(path)
             return _parse(file)
     except _READ_ERRORS as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) in _MACHINE_ERRNOS:
+            raise _unreadable_now(error) from error
         raise Refused(
             Reason.NOT_DICOM,
             f"The file cannot be read as a DICOM file ({getattr(error, 'strerror', None) or type(error).__name__}).",
             remedy="Export the image again as a DICOM file (PS3.10) with its file meta information.",
         ) from error
+
+
+def _unreadable_now(error: Exception) -> Transient:
+    return Transient(
+        f"A file cannot be read at the moment ({getattr(error, 'strerror', None) or type(error).__name__}).",
+        remedy="Look at the disk, the memory and the limit of open files.",
+    )
 
 
 def _refuse_deflated(path: Path) -> None:

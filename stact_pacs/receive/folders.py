@@ -4,7 +4,8 @@
 
     incoming/<random>.part      being received; worthless after a crash
     objects/ab/<sha256>.dcm     complete and flushed; the record points here
-    quarantine/<sha256>.dcm     kept for a person: a second content under a stored UID, or a damaged file
+    quarantine/<sha256>.dcm     kept for a person: a second content under a stored UID
+    quarantine/<name>.<random>  the same: a file that is not what its name says
     refused.json                who was refused an association
 """
 
@@ -111,6 +112,12 @@ class Folders:
         except FileNotFoundError:
             if not target.exists():  # else: it came twice at once, and lay in one place; the other thread moved it
                 raise
+        return target
+
+    def set_aside(self, file: Path) -> Path:
+        """Move a file that is not what its name says into quarantine, beside all that is there; return where it is."""
+        target = self.quarantine / f"{file.name}.{uuid.uuid4().hex}"
+        _move(file, target)
         return target
 
 

@@ -126,6 +126,7 @@ class Inbox:
             log.warning(
                 "an instance with a stored UID but other content went into quarantine",
                 action="instance_quarantined",
+                kind="security",
                 sop_instance_uid=instance.sop_instance_uid,
                 path=f"quarantine/{instance.path.name}",
                 remedy="Ask the sender why it gave two contents one UID.",

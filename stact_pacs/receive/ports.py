@@ -1,9 +1,10 @@
 """What this package asks of others."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol
 
-from stact_pacs.domain import Admission, CommitmentRequest, Instance
+from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
 
 
 class InstanceStore(Protocol):
@@ -40,8 +41,13 @@ class InstanceStore(Protocol):
         """
         ...
 
-    def has(self, sha256: str) -> bool:
-        """Whether an instance with this digest is on record."""
+    def on_record(self) -> Iterator[StoredFile]:
+        """Yield what is on record of every file, in order of the digest.
+
+        Raises
+        ------
+        DatabaseUnavailable
+        """
         ...
 
     def ping(self) -> None:

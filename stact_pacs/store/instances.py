@@ -1,15 +1,19 @@
 """Received instances: admitted once, their series opened in the same transaction."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import Admission, Instance, SeriesState
+from stact_pacs.domain import Admission, Instance, SeriesState, StoredFile
 from stact_pacs.store.admission import Admissions
 from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database
 from stact_pacs.store.schema import instances, series, series_holds
 from stact_pacs.store.together import Together
+
+_PAGE_ROWS = 5000
 
 
 class InstanceRecords:
@@ -56,11 +60,18 @@ class InstanceRecords:
             connection.execute(sa.delete(series_holds))
             connection.execute(touch().where(series.c.state == SeriesState.OPEN))
 
-    def has(self, sha256: str) -> bool:
-        """Say whether an instance with these bytes is on record."""
+    def on_record(self) -> Iterator[StoredFile]:
+        """Yield what is on record of every file, in order of the digest; raises DatabaseUnavailable."""
+        told = sa.select(instances.c.sha256, instances.c.sop_instance_uid)
+        page = told.order_by(instances.c.sha256).limit(_PAGE_ROWS)
+        last = ""
+        while rows := self._rows(page.where(instances.c.sha256 > last)):
+            yield from (StoredFile(sha256=row.sha256, sop_instance_uid=row.sop_instance_uid) for row in rows)
+            last = rows[-1].sha256
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._database.read() as connection:
-            found = connection.execute(sa.select(instances.c.id).where(instances.c.sha256 == sha256).limit(1))
-            return found.scalar_one_or_none() is not None
+            return connection.execute(query).all()
 
     def ping(self) -> None:
         """Ask the database for a sign of life; raises DatabaseUnavailable when there is none."""

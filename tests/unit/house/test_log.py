@@ -53,3 +53,15 @@ def test_a_line_and_its_line_break_go_out_in_one_write() -> None:
         writes = [ours.recv(65536) for _ in range(2)]
     assert [json.loads(each)["event"] for each in writes] == ["one", "two"]
     assert all(each.endswith(b"\n") for each in writes)
+
+
+@pytest.mark.parametrize(("said", "logged"), [
+    ("1.2.840.10008.1.1", "1.2.840.10008.1.1"), ("1.2 1.3", "1.2 1.3"), ("", ""), ("DOE^JOHN", "(not a UID)"),
+    ("4711", "(not a UID)"), ("1.2." + "3" * 100_000 + ".", "(not a UID)"),
+])  # fmt: skip
+def test_what_stands_in_the_place_of_a_uid_is_logged_if_it_is_one(
+    capsys: pytest.CaptureFixture[str], said: str, logged: str
+) -> None:
+    log.get_logger().info("refused", sop_instance_uid=said)
+    [line] = lines(capsys)
+    assert line["sop_instance_uid"] == logged

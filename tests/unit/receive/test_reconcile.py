@@ -1,10 +1,15 @@
 """What a crash left behind is put in order at start."""
 
+import errno
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from stact_pacs import log
+from stact_pacs.cine import reading
 from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.receive.inbox import Announced, Inbox, Receipt
 from stact_pacs.receive.reconcile import Reconciled, reconcile
@@ -62,8 +67,66 @@ def test_a_file_that_is_not_what_its_name_says_goes_into_quarantine(
     path = store.instances.pop("1.2.3.4.5").path
     path.write_bytes(path.read_bytes()[:-10])
     assert reconcile(inbox).quarantined == 1
-    assert (inbox.folders.quarantine / path.name).exists()
+    assert [file.name.startswith(path.name) for file in inbox.folders.quarantine.iterdir()] == [True]
     assert store.instances == {}
+
+
+def test_a_damaged_file_takes_the_place_of_no_other_in_quarantine(
+    inbox: Inbox, store: Any, take_in: Callable[..., Receipt]
+) -> None:
+    take_in()
+    path = store.instances.pop("1.2.3.4.5").path
+    whole = inbox.folders.quarantine / path.name
+    whole.write_bytes(path.read_bytes())
+    path.write_bytes(b"damaged")
+    assert reconcile(inbox).quarantined == 1
+    assert whole.read_bytes() != b"damaged"
+    assert len(list(inbox.folders.quarantine.iterdir())) == 2
+
+
+def test_a_file_in_a_place_that_is_not_its_own_is_brought_there(
+    inbox: Inbox, store: Any, take_in: Callable[..., Receipt]
+) -> None:
+    take_in()
+    path = store.instances["1.2.3.4.5"].path
+    elsewhere = inbox.folders.objects / ("00" if path.parent.name != "00" else "01") / path.name
+    elsewhere.parent.mkdir(exist_ok=True)
+    elsewhere.write_bytes(path.read_bytes())
+    path.unlink()
+    assert reconcile(inbox).adopted == 1
+    assert store.instances["1.2.3.4.5"].path == path
+    assert path.exists()
+    assert not elsewhere.exists()
+    assert reconcile(inbox) == NOTHING
+
+
+def test_a_row_without_its_file_raises_an_alarm_and_stays(
+    inbox: Inbox, store: Any, take_in: Callable[..., Receipt], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1, 6):
+        take_in(uid=f"1.2.3.4.{number}", pixel=number)
+    store.instances["1.2.3.4.2"].path.unlink()
+    log.configure(json_lines=True)
+    assert reconcile(inbox) == replace(NOTHING, missing=1)
+    assert len(store.instances) == 5
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["sop_instance_uid"] for line in told if line["action"] == "instance_missing"] == ["1.2.3.4.2"]
+
+
+def test_a_file_that_the_disk_does_not_give_now_is_left_for_the_next_start(
+    inbox: Inbox, store: Any, take_in: Callable[..., Receipt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in()
+    path = store.instances.pop("1.2.3.4.5").path
+    with monkeypatch.context() as failing:
+        failing.setattr(reading, "FileIO", fail_to_read)
+        assert reconcile(inbox) == replace(NOTHING, left=1)
+    assert path.exists()
+    assert reconcile(inbox).adopted == 1
+
+
+def fail_to_read(_path: str) -> None:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_an_orphan_that_contradicts_a_stored_instance_goes_into_quarantine(

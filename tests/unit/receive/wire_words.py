@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
-from stact_pacs.domain import Admission, CommitmentRequest, Instance
+from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
 from stact_pacs.errors import DatabaseUnavailable
 
 US_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -53,8 +54,10 @@ class MemoryStore:
         self.ping()
         self.held_by.clear()
 
-    def has(self, sha256: str) -> bool:
-        return any(instance.sha256 == sha256 for instance in self.instances.values())
+    def on_record(self) -> Iterator[StoredFile]:
+        self.ping()
+        for each in sorted(self.instances.values(), key=lambda instance: instance.sha256):
+            yield StoredFile(sha256=each.sha256, sop_instance_uid=each.sop_instance_uid)
 
     def ping(self) -> None:
         if not self.available:

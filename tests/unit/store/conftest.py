@@ -196,6 +196,9 @@ class Records:
         self.jobs = JobRecords(self.database, max_attempts=MAX_ATTEMPTS)
         self.deliveries = DeliveryRecords(self.database)
 
+    def digests(self) -> set[str]:
+        return {each.sha256 for each in self.instances.on_record()}
+
     def later(self, **span: float) -> datetime:
         return self.now + timedelta(**span)
 

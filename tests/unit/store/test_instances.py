@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from stact_pacs.domain import Admission
 from stact_pacs.errors import Defect
+from stact_pacs.store import instances as instances_module
 from stact_pacs.store import schema
 from stact_pacs.store.admission import Admissions
 
@@ -40,7 +41,7 @@ def test_other_bytes_under_a_known_uid_are_a_conflict_and_leave_the_first_alone(
     assert records.instances.admit(other, now=records.now) is Admission.CONFLICT
     (opened,) = records.series.open_series()
     assert opened.instances == (records.instance(),)
-    assert not records.instances.has(other.sha256)
+    assert other.sha256 not in records.digests()
 
 
 def test_a_conflict_is_told_in_the_history(records: Any) -> None:
@@ -57,10 +58,13 @@ def test_a_conflict_under_another_series_opens_no_series(records: Any) -> None:
     assert len(records.series.open_series()) == 1
 
 
-def test_bytes_are_found_by_their_digest(records: Any) -> None:
-    records.instances.admit(records.instance(), now=records.now)
-    assert records.instances.has(records.instance().sha256)
-    assert not records.instances.has("0" * 64)
+def test_every_file_on_record_is_told_of_in_order_of_its_digest(records: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances_module, "_PAGE_ROWS", 2)
+    admitted = [records.instance(number) for number in range(1, 6)]
+    for instance in admitted:
+        records.instances.admit(instance, now=records.now)
+    told = [(each.sha256, each.sop_instance_uid) for each in records.instances.on_record()]
+    assert told == sorted((each.sha256, each.sop_instance_uid) for each in admitted)
 
 
 def test_of_many_senders_of_the_same_instance_exactly_one_is_told_admitted(records: Any) -> None:
@@ -83,4 +87,4 @@ def test_an_instance_whose_series_cannot_be_written_is_not_on_record(records: An
     monkeypatch.setattr(Admissions, "_open", lambda *_: 0)  # the power fails before the series moves
     with pytest.raises(Defect):
         records.instances.admit(unwritable, now=records.now)
-    assert not records.instances.has(unwritable.sha256)
+    assert unwritable.sha256 not in records.digests()

@@ -112,7 +112,7 @@ def test_an_empty_database_is_told_from_a_current_one(empty_database: Database) 
 
 def test_records_over_an_empty_database_ask_for_the_upgrade(empty_database: Database) -> None:
     with pytest.raises(SchemaMismatch, match="db upgrade"):
-        InstanceRecords(empty_database).has("0" * 64)
+        list(InstanceRecords(empty_database).on_record())
 
 
 def test_a_newer_database_is_refused_and_not_touched(database: Database) -> None:
@@ -148,7 +148,7 @@ def test_a_backup_taken_in_use_restores_what_was_there(sqlite_database: Database
     records.instances.admit(records.instance(2), now=records.now)
     restore(sqlite_database, tmp_path / "saved.sqlite3")
     assert records.jobs.case(job.id) == before
-    assert not records.instances.has(records.instance(2).sha256)
+    assert records.instance(2).sha256 not in records.digests()
     assert [file.name for file in tmp_path.glob("*.part")] == []
 
 

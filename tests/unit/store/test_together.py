@@ -118,4 +118,4 @@ def test_an_instance_that_cannot_be_written_leaves_the_others_of_its_group_on_re
     assert [told[n].result(20) for n in (0, 1, 3)] == [Admission.ADMITTED] * 3
     with pytest.raises(Defect):
         told[2].result(20)
-    assert not records.instances.has(unwritable.sha256)
+    assert unwritable.sha256 not in records.digests()
