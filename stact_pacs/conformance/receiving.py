@@ -17,6 +17,7 @@ _BEHAVIOUR = {
     status.CONFLICTING_INSTANCE: "What is stored stays as it is; the other content is kept in quarantine for a person.",
     status.INVALID_SOP_INSTANCE: "Nothing is kept.",
     status.SOP_CLASS_NOT_SUPPORTED: "Nothing is kept.",
+    status.STORING_NOT_AUTHORIZED: "The peer is configured with may_store = false. Nothing is kept.",
     status.PROCESSING_FAILURE: "A fault of the receiver; nothing is acknowledged.",
     status.NO_SUCH_SOP_INSTANCE: "Nothing is recorded.",
     status.INVALID_ARGUMENT_VALUE: "Nothing is recorded.",

@@ -72,6 +72,11 @@ class AllowList:
         """Whether a peer is expected to call from just there."""
         return any(peer.addresses and _calls_from(peer, address) for peer in self._peers.values())
 
+    def may_store(self, calling_ae_title: str) -> bool:
+        """Whether the instances of a caller who is admitted are taken in."""
+        peer = self._peers.get(calling_ae_title)
+        return peer is None or peer.may_store
+
     def refusal_of(self, caller: Caller) -> Refusal | None:
         """Return why this caller is refused, or None."""
         if caller.called_ae_title not in self._our_titles():

@@ -165,6 +165,7 @@ class Association:
             calling_ae=request.calling_ae_title,
             contexts=negotiation.accepted(results),
             peer_max_pdu_bytes=request.max_pdu_bytes,
+            may_store=self._door.allow_list.may_store(request.calling_ae_title),
         )
         self._send(negotiation.encode_accept(request, results, max_pdu_bytes=self._settings.max_pdu_bytes))
         log.debug("association accepted", action="association_accepted", count=len(agreement.contexts))

@@ -33,6 +33,8 @@ class Agreement:
     """Accepted presentation contexts by their ID."""
     peer_max_pdu_bytes: int
     """Longest P-DATA-TF body that the peer accepts; 0 for no limit."""
+    may_store: bool = True
+    """Whether its instances are taken in."""
 
 
 @dataclass(slots=True)
@@ -177,6 +179,7 @@ class Exchange:
             commitments=self._commitments,
             calling_ae=self._agreement.calling_ae,
             association_id=self._agreement.association_id,
+            may_store=self._agreement.may_store,
         )
         message.served = _Served(command, service)
         return b"" if command.has_data_set else self._answer(message, message.served)

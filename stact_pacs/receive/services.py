@@ -19,6 +19,7 @@ from stact_pacs.receive.status import (
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
     SOP_CLASS_NOT_SUPPORTED,
+    STORING_NOT_AUTHORIZED,
     SUCCESS,
     UNRECOGNIZED_OPERATION,
     Status,
@@ -65,6 +66,7 @@ def begin(
     commitments: Commitments,
     calling_ae: str,
     association_id: str,
+    may_store: bool = True,
 ) -> Service:
     """Return the service that the command asks for, in the presentation context that it came in."""
     if command.command_field == CommandField.C_ECHO_RQ:
@@ -74,7 +76,7 @@ def begin(
         return Committing(commitments, command, transfer_syntax_uid=context.transfer_syntax, calling_ae=calling_ae)
     if serves_commitment or command.command_field != CommandField.C_STORE_RQ:
         return Answering(UNRECOGNIZED_OPERATION)
-    refusal = store_refusal(command, context)
+    refusal = store_refusal(command, context) if may_store else STORING_NOT_AUTHORIZED
     if refusal is not None:
         return Answering(refusal)
     announced = Announced(

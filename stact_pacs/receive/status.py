@@ -29,6 +29,7 @@ CONFLICTING_INSTANCE = Status(0xC111, "Other content is stored under this SOP In
 cannot help. 0x0111, duplicate SOP Instance, is not a status of C-STORE (PS3.7 9.1.1.1.9)."""
 INVALID_SOP_INSTANCE = Status(0x0117, "SOP Instance UID is not a valid UID", "PS3.7 9.1.1.1.9 and 10.1.4.1.10")
 SOP_CLASS_NOT_SUPPORTED = Status(0x0122, "SOP class is not the one of the presentation context", "PS3.7 9.1.1.1.9")
+STORING_NOT_AUTHORIZED = Status(0x0124, "This sender may not store here", "PS3.7 9.1.1.1.9")
 UNRECOGNIZED_OPERATION = Status(
     0x0211, "Only C-ECHO, C-STORE and storage commitment are offered", "PS3.7 9.1.1.1.9 and Annex C"
 )
@@ -51,6 +52,7 @@ C_STORE_STATUSES = (
     CONFLICTING_INSTANCE,
     INVALID_SOP_INSTANCE,
     SOP_CLASS_NOT_SUPPORTED,
+    STORING_NOT_AUTHORIZED,
     PROCESSING_FAILURE,
 )
 N_ACTION_STATUSES = (

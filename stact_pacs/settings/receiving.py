@@ -18,6 +18,8 @@ class Peer(Section):
     """Its certificate: common name, DNS name or SHA-256 fingerprint; any one of these does. Empty means any."""
     called_ae_title: AeTitle | None = None
     """The AE title that it calls; none means receive.ae_title."""
+    may_store: bool = True
+    """Take its instances. False for one that only verifies the connection or asks for storage commitment (0x0124)."""
     reserved_associations: int = Field(default=1, ge=0)
     """How many of receive.max_associations are kept for it, whatever others do."""
     commitment_host: str = ""

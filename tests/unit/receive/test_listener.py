@@ -15,6 +15,7 @@ from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
 from stact_pacs.settings.receiving import Receive
+from tests.promises.senders import status_in
 from tests.unit.receive import wire_words as words
 
 RELEASE_REQUEST = b"\x05\x00\x00\x00\x00\x04\x00\x00\x00\x00"
@@ -58,6 +59,16 @@ def test_an_instance_is_stored(listen: Any, associate: Any, store: Any) -> None:
     peer.say(words.p_data(3, words.encode(words.ultrasound_dataset())))
     assert peer.hear()[0] == DATA
     assert store.instances[UID].calling_ae == "MODALITY"
+
+
+def test_a_peer_that_may_not_store_is_served_in_all_else(listen: Any, associate: Any, store: Any) -> None:
+    peer = associate(listen(calling_ae_titles=(), peers=({"ae_title": "MODALITY", "may_store": False},)))
+    peer.say(words.p_data(1, words.echo_request(), command=True))
+    assert status_in(peer.hear()[1]) == 0x0000
+    peer.say(words.p_data(3, words.store_request(UID), command=True))
+    peer.say(words.p_data(3, words.encode(words.ultrasound_dataset())))
+    assert status_in(peer.hear()[1]) == 0x0124
+    assert store.instances == {}
 
 
 @pytest.mark.parametrize("ending", [RELEASE_REQUEST, ABORT, b"rubbish", b""])
