@@ -14,7 +14,9 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = (struct.pack("<HH", 0xFFFE, element) for element in (0xE000, 0xE00D, 0xE0DD))
 _MANY = (1_000, 10_000, 150_000)
 """Elements or items; reading the last takes a second of a processor."""
-_PIXELS = bytes(3 * 16 * 16)
+_FRAMES = 12
+"""Enough to be scored."""
+_PIXELS = bytes(_FRAMES * 16 * 16)
 
 Build = Callable[[str, random.Random], bytes]
 
@@ -38,7 +40,7 @@ def data_set(uid: str, pixel_data: bytes | None = None, **changes: bytes | None)
         "SeriesInstanceUID": b"1.2.3.2",
         "SamplesPerPixel": struct.pack("<H", 1),
         "PhotometricInterpretation": b"MONOCHROME2 ",
-        "NumberOfFrames": b"3 ",
+        "NumberOfFrames": f"{_FRAMES:<4}".encode(),
         "Rows": struct.pack("<H", 16),
         "Columns": struct.pack("<H", 16),
         "BitsAllocated": struct.pack("<H", 8),
@@ -110,8 +112,10 @@ def _run_length_bomb(uid: str, chance: random.Random) -> bytes:
     offsets = struct.pack("<16I", 15, *(chance.choice((64, _UNDEFINED, 0)) for _ in range(15)))
     bomb = offsets + b"\x81\x00" * chance.randint(1000, 100_000)
     frame = _ITEM + struct.pack("<I", chance.choice((len(bomb), _UNDEFINED, 0x7FFFFFFF))) + bomb
-    pixel_data = element(0x7FE00010, b"OB", _ITEM + bytes(4) + frame * 3 + _SEQUENCE_END + bytes(4), _UNDEFINED)
-    return data_set(uid, pixel_data=pixel_data, NumberOfFrames=b"9999999 ")
+    pixel_data = element(
+        0x7FE00010, b"OB", _ITEM + bytes(4) + frame * chance.choice((3, _FRAMES)) + _SEQUENCE_END + bytes(4), _UNDEFINED
+    )
+    return data_set(uid, pixel_data=pixel_data, NumberOfFrames=chance.choice((b"9999999 ", b"12")))
 
 
 def _strange_elements(uid: str, chance: random.Random) -> bytes:

@@ -5,17 +5,21 @@ import random
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom.data import get_testdata_files
 
+from stact_pacs import app as application
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.regular import OPENING_BYTES, Opening, read_regular
-from stact_pacs.domain import Instance
+from stact_pacs.domain import Instance, Outcome
 from stact_pacs.errors import Refused
+from stact_pacs.flow import close_quiet_series
 from stact_pacs.receive import status
 from stact_pacs.receive.part10 import file_head
+from stact_pacs.settings.loading import load
 from tests.integration.receiving import cine
 from tests.promises.hostile_files import HOSTILE, data_set, element, empty_items
 from tests.promises.receive_role import ReceiveRole, Site, data_set_of, new_site
@@ -105,7 +109,7 @@ def test_a_value_without_measure_is_not_read(tmp_path: Path) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return new_site(tmp_path / "site")
+    return new_site(tmp_path / "site", more="[series]\nquiet_period_s = 0.001\n")
 
 
 @pytest.fixture
@@ -120,7 +124,9 @@ def role(site: Site) -> Iterator[ReceiveRole]:
     assert site.files("incoming") == []
 
 
+@pytest.mark.timeout(3000)
 def test_a_hostile_file_is_stored_or_refused_by_name(role: ReceiveRole, site: Site, scale: int) -> None:
+    """What is stored comes to an end too: it is scored, or it is said why not."""
     chance, answers = random.Random(2), {}
     role.forget_peak()
     before_mib = role.peak_mib()
@@ -134,3 +140,29 @@ def test_a_hostile_file_is_stored_or_refused_by_name(role: ReceiveRole, site: Si
     assert set(answers.values()) <= NAMED
     assert {uid for uid, answer in answers.items() if answer == SUCCESS} == set(site.recorded())
     assert role.peak_mib() - before_mib < LARGEST_PEAK_GROWTH_MIB
+    with closing(application.build(load(site.settings_file))) as stact:
+        score_all(stact)
+        assert site.ask("SELECT COUNT(*) FROM job_instances") == [(len(site.recorded()),)]
+        cases = [stact.jobs.case(job) for (job,) in site.ask("SELECT id FROM jobs")]
+    outcomes = Counter(case.record["outcome"] if case.record else "none" for case in cases)
+    assert set(outcomes) <= set(Outcome)
+    assert min(outcomes[Outcome.NOT_SCORED], outcomes.total() - outcomes[Outcome.NOT_SCORED]) > 0
+    unscored = [case.record for case in cases if case.record and case.record["outcome"] == Outcome.NOT_SCORED]
+    assert all(record["reason"] and record["reason_text"] for record in unscored)
+    assert {case.attempts for case in cases} == {1}
+
+
+def score_all(stact: application.App) -> None:
+    """Do what the work role does until nothing is left to do."""
+    digest = stact.bundle.identity.sha256
+    while stact.series.open_series():
+        close_quiet_series(
+            stact.series,
+            stact.settings.series,
+            missing=stact.sources.missing,
+            bundle_digest=digest,
+            uptime=application.uptime(),
+            now=application.utc_now(),
+        )
+    while stact.worker.run_once():
+        pass
