@@ -48,6 +48,11 @@ def configure(level: str = "INFO", *, json_lines: bool | None = None) -> None:
     )
 
 
+def is_configured() -> bool:
+    """Return whether `configure` was called: before, lines would go out with all their fields."""
+    return structlog.is_configured()
+
+
 def keep_allowed_fields(_logger: Any, _method: str, fields: Any) -> Any:
     """Drop every field that is not on the allow list, and line breaks inside the ones that are."""
     return {name: _one_line(value) for name, value in fields.items() if name in ALLOWED_FIELDS}

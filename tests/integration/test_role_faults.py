@@ -58,4 +58,17 @@ def test_a_listener_that_has_gone_deaf_ends_its_role_with_a_failure(tmp_path: Pa
     with faulty_role(tmp_path / "site", port, **where) as role:
         wait_until(lambda: listens(port), timeout_s=90, what="the role listens")  # the probe ends its acceptor
         assert role.wait(20) == 1
-    assert "The listener accepts no connection any more." in log.read_text()
+    written = log.read_text()
+    assert "The listener accepts no connection any more." in written
+    assert "Unexpected ValueError at" in written
+    assert "CANARY" not in written
+
+
+def test_an_error_of_the_main_thread_ends_the_role_and_quotes_no_patient(tmp_path: Path) -> None:
+    where = {"module": "stact_pacs.receive.listener", "name": "Listener", "method": "start"}
+    with faulty_role(tmp_path / "site", free_port(), **where) as role:
+        assert role.wait(90) == 1
+    written = (tmp_path / "site" / "log").read_text()
+    assert "Unexpected ValueError at" in written
+    assert "stact_pacs.roles:" in written
+    assert "CANARY" not in written
