@@ -169,9 +169,15 @@ def test_what_is_no_association_request_is_aborted(listen: Any, connect: Any, sa
         (b"\x04\x00\x00\x00\x00\x06\xff\xff\xff\xff\x01\x03", 6),
         (b"\x04\x00\x00\x00\x00\x00", 6),
         (b"\x05\x00\x00\x01\x00\x00", 6),
-        (b"\x02\x00\x00\x00\x00\x04\x00\x00\x00\x00", 1),
+        (b"\x02\x00\x00\x00\x00\x04\x00\x00\x00\x00", 2),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x01", 2),
+        (b"\x06\x00\x00\x00\x00\x04\x00\x00\x00\x00", 2),
+        (b"\x08\x00\x00\x00\x00\x04\x00\x00\x00\x00", 1),
     ],
-    ids=["4 GiB of data", "4 GiB fragment", "no fragment", "64 KiB release", "an acceptance"],
+    ids=[
+        *("4 GiB of data", "4 GiB fragment", "no fragment", "64 KiB release"),
+        *("an acceptance", "a rejection", "a release response", "no such type"),
+    ],
 )
 def test_a_violation_in_an_association_is_aborted(
     listen: Any, associate: Any, connect: Any, said: bytes, reason: int
@@ -187,6 +193,25 @@ def test_a_second_association_request_is_aborted(listen: Any, associate: Any) ->
     peer = associate(listen())
     peer.say(words.association_request())
     assert peer.hear() == (ABORTED, bytes((0, 0, 2, 2)))
+
+
+def test_a_release_in_the_middle_of_a_message_is_aborted(listen: Any, associate: Any, inbox: Inbox) -> None:
+    peer = associate(listen())
+    peer.say(words.p_data(3, words.store_request(UID), command=True) + RELEASE_REQUEST)
+    assert peer.hear() == (ABORTED, bytes((0, 0, 2, 2)))
+    assert within(2, lambda: not any(inbox.folders.incoming.iterdir()))
+
+
+def test_a_second_release_after_the_answer_does_no_harm(listen: Any, associate: Any, connect: Any) -> None:
+    listener = listen(max_associations=1)
+    peer = associate(listener)
+    peer.say(RELEASE_REQUEST)
+    assert peer.hear()[0] == RELEASED
+    peer.say(RELEASE_REQUEST)
+    assert peer.hear()[0] == CLOSED
+    assert echoes(listener, connect)
+    peer.close()
+    assert within(3, lambda: associations() == 0)
 
 
 def test_silence_and_half_requests_end_soon(listen: Any, connect: Any) -> None:
