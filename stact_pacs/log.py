@@ -52,6 +52,11 @@ def configure(level: str = "INFO", *, json_lines: bool | None = None) -> None:
     )
 
 
+def is_configured() -> bool:
+    """Return whether `configure` was called: before, lines would go out with all their fields."""
+    return structlog.is_configured()
+
+
 def keep_allowed_fields(_logger: Any, _method: str, fields: Any) -> Any:
     """Drop every field that is not on the allow list, line breaks inside the ones that are, and UIDs that are none."""
     return {name: _harmless(name, value) for name, value in fields.items() if name in ALLOWED_FIELDS}

@@ -1,6 +1,7 @@
 """The roles of `serve`: each runs in a process of its own until `stop` is set."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 log = get_logger()
 
 _DAY_S = 86_400
+_LOOK_S = 1.0
+"""How often the receiving role makes sure that its listener is not deaf."""
 _DRAIN_S = 10
 """How long work in hand may take to finish when a role stops; what is not done by then is done again later."""
 
@@ -38,13 +41,25 @@ def run_receive(app: App, stop: threading.Event) -> None:
     app.listener.start()
     timers.start()
     work_items = _start_ups(app, stop)
-    tell_of_certificates(app)
-    while not stop.wait(_DAY_S):
-        tell_of_certificates(app)
+    _listen(app, stop)
     app.listener.stop(timeout_s=_DRAIN_S)
     timers.stop()
     if work_items is not None:
         work_items.stop()
+
+
+def _listen(app: App, stop: threading.Event) -> None:
+    """Wait for the stop; a listener that has gone deaf ends the role, which the supervisor starts again.
+
+    Nothing is stopped in order then: what ails the process is not known, and whatever was answered is durable.
+    """
+    told_s = time.monotonic()
+    tell_of_certificates(app)
+    while not stop.wait(_LOOK_S):
+        app.listener.check()
+        if time.monotonic() - told_s >= _DAY_S:
+            told_s = time.monotonic()
+            tell_of_certificates(app)
 
 
 def _start_ups(app: App, stop: threading.Event) -> "Timers | None":

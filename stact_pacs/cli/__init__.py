@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from stact_pacs import __version__
 from stact_pacs.cli import (
@@ -26,6 +27,7 @@ from stact_pacs.cli import (
 )
 from stact_pacs.cli.output import exit_code_of, print_error
 from stact_pacs.errors import StactError
+from stact_pacs.unforeseen import withhold_texts
 
 app = typer.Typer(
     help="Score ultrasound cine clips pushed from a PACS; send the results back as DICOM SEG and SR.",
@@ -76,9 +78,13 @@ demo.add_to(app)
 
 
 def main() -> None:
-    """Run the command line; every error of ours becomes a message, a remedy and an exit code."""
+    """Run the command line; every error of ours becomes a message, a remedy and an exit code.
+
+    Any other one becomes a line of the log and exit code 1.
+    """
+    withhold_texts()
     try:
-        app()
+        get_command(app)()  # not app(): it would put a hook of its own for uncaught errors in the place of ours
     except StactError as error:
         print_error(error)
         sys.exit(exit_code_of(error))

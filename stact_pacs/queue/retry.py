@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from traceback import extract_tb
 
 from stact_pacs.backoff import backoff_s
-from stact_pacs.errors import LeaseLost, StactError, Transient
+from stact_pacs.errors import LeaseLost, Transient
+from stact_pacs.unforeseen import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +64,3 @@ def decide(
         return Fail(f"{attempts} attempts failed, the last one with: {text}")
     wait_s = backoff_s(attempts, base_s=base_s, cap_s=cap_s, jitter=jitter)
     return RetryLater(now + timedelta(seconds=wait_s), text)
-
-
-def describe(error: BaseException) -> str:
-    """Say what went wrong without quoting what was being read.
-
-    Our own messages never hold a patient attribute. The message of any other error may (DICOM libraries quote
-    values), so only its type and the place where it was raised are told.
-
-    >>> describe(ValueError("Doe^Jane"))
-    'Unexpected ValueError.'
-    """
-    if isinstance(error, StactError):
-        return str(error)
-    frames = extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"Unexpected {type(error).__name__}{place}."

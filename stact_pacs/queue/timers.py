@@ -13,7 +13,7 @@ from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from stact_pacs.log import get_logger
-from stact_pacs.queue.retry import describe
+from stact_pacs.unforeseen import describe
 
 log = get_logger()
 

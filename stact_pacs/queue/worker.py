@@ -10,8 +10,9 @@ from typing import Protocol, Self
 from stact_pacs.domain import CaseResult, Job, JobState, ObjectVariant
 from stact_pacs.errors import DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.log import bound, get_logger
-from stact_pacs.queue.retry import Drop, Fail, RetryLater, decide, describe
+from stact_pacs.queue.retry import Drop, Fail, RetryLater, decide
 from stact_pacs.settings.scoring import Compute
+from stact_pacs.unforeseen import describe
 
 log = get_logger()
 

@@ -30,8 +30,6 @@ from stact_pacs.settings.receiving import Receive
 
 log = get_logger()
 
-_LINGER_S = 2.0
-"""How long a peer may take to hang up after our last PDU; a local stand-in for ARTIM (PS3.8 9.1.5)."""
 _BYTES_PER_MB = 1_000_000
 _MOST_SYNTAXES_LOGGED = 8
 _SECURITY = "security"
@@ -102,10 +100,6 @@ class Association:
                 self._end(ending, tell=log.warning)
             finally:
                 self._inbox.association_ended(self._id)
-
-    def close(self) -> None:
-        """Close the connection, once the peer has read our last PDU."""
-        self._wire.close(linger_s=_LINGER_S)
 
     def _read_request(self, deadline: float) -> Request:
         pdu = self._reader.next(start_by=deadline, finish_by=deadline, interruptible=True)

@@ -41,6 +41,7 @@ class FileDigest:
         self._written_bytes = 0
         self._ends: SimpleQueue[int] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._thread_gave_up = False
         self._failure: OSError | None = None
 
     def add(self, fragment: memoryview) -> None:
@@ -65,6 +66,9 @@ class FileDigest:
         self.end()
         if self._failure is not None:
             raise self._failure
+        if self._thread_gave_up:  # no telling how much it has hashed
+            self._sha256, self._hashed_bytes = hashlib.sha256(), 0
+            self._hash_up_to(self._written_bytes, _buffer())
         return self._sha256.hexdigest()
 
     def end(self) -> None:
@@ -75,19 +79,32 @@ class FileDigest:
             self._thread = None
 
     def _tell(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._follow, name="digest", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._start():
+            self._may_use_thread = False
+            self._hash_up_to(self._written_bytes, _buffer())
+            return
         self._told_bytes = self._written_bytes
         self._ends.put(self._told_bytes)
 
-    def _follow(self) -> None:
-        buffer = memoryview(bytearray(_BUFFER_BYTES))
+    def _start(self) -> bool:
+        """Start the thread; return False where the process may have no more of them, or no more memory."""
+        thread = threading.Thread(target=self._follow, name="digest", daemon=True)
         try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            return False
+        self._thread = thread
+        return True
+
+    def _follow(self) -> None:
+        try:
+            buffer = _buffer()
             while (end := self._ends.get()) != _END:
                 self._hash_up_to(end, buffer)
         except OSError as error:
             self._failure = error
+        except MemoryError:
+            self._thread_gave_up = True
 
     def _hash_up_to(self, end: int, buffer: memoryview) -> None:
         while self._hashed_bytes < end:
@@ -97,3 +114,7 @@ class FileDigest:
                 raise OSError(errno.EIO, "The file is shorter than what was written to it")
             self._sha256.update(buffer[:count])
             self._hashed_bytes += count
+
+
+def _buffer() -> memoryview:
+    return memoryview(bytearray(_BUFFER_BYTES))

@@ -5,9 +5,10 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from stact_pacs.errors import Misconfigured
+from stact_pacs.errors import Defect, Misconfigured
 from stact_pacs.log import bound, get_logger
 from stact_pacs.receive.access import AllowList
 from stact_pacs.receive.association import Association
@@ -20,6 +21,7 @@ from stact_pacs.receive.tls_wire import TlsWire
 from stact_pacs.receive.wire import Wire
 from stact_pacs.settings.receiving import Receive
 from stact_pacs.tls import server_context
+from stact_pacs.unforeseen import describe
 
 log = get_logger()
 
@@ -29,6 +31,14 @@ _ACCEPT_RETRY_S = 0.2
 """Pause after an accept that failed, as it does when the process is out of file descriptors."""
 _AFTER_CUT_S = 1.0
 """How long a thread may take to notice that its connection was cut."""
+_LINGER_S = 2.0
+"""How long a peer may take to hang up after our last PDU; a local stand-in for ARTIM (PS3.8 9.1.5)."""
+_STUCK_S = 30.0
+"""Taking a connection in needs milliseconds; but where memory is short, the new thread may die before its first line,
+and Python waits for that line for ever."""
+_LACKS = (OSError, MemoryError, RuntimeError)
+"""What is raised where the process has no descriptor, memory or thread left: it costs one connection, no more."""
+_REMEDY = "Where it comes again, raise receive.memory_limit_mb or the limits of open files and of threads."
 
 
 class Listener:
@@ -52,6 +62,7 @@ class Listener:
         self._tls: ssl.SSLContext | None = None
         self._sockets: _Sockets | None = None
         self._acceptor: threading.Thread | None = None
+        self._busy_since: float | None = None
         self._lock = threading.Lock()
         self._running: dict[Wire, threading.Thread] = {}
 
@@ -76,6 +87,21 @@ class Listener:
         self._acceptor = threading.Thread(target=self._accept, args=(sockets,), name="dicom-listener", daemon=True)
         self._acceptor.start()
         log.info("listening", action="listener_started", port=self.port, ae_title=self._settings.ae_title)
+
+    def check(self) -> None:
+        """Make sure that connections are still accepted.
+
+        Raises
+        ------
+        Defect
+            They are not, and nobody has stopped the listener: its process should end, and be started again.
+        """
+        if self._sockets is None or self._acceptor is None:
+            return
+        busy_since = self._busy_since
+        is_stuck = busy_since is not None and time.monotonic() - busy_since > _STUCK_S
+        if is_stuck or not self._acceptor.is_alive():
+            raise Defect("The listener accepts no connection any more.", remedy="See the log for what went before.")
 
     def stop(self, timeout_s: float) -> None:
         """Accept no more, end idle associations, let messages under way finish for `timeout_s`, then cut the rest.
@@ -104,49 +130,64 @@ class Listener:
         ready.register(sockets.server, select.POLLIN)
         ready.register(sockets.wake, select.POLLIN)
         while all(fileno != sockets.wake.fileno() for fileno, _event in ready.poll()):
-            try:
-                connection, peer = sockets.server.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                continue  # the peer left before it was let in
-            except OSError as error:
-                log.warning("a connection could not be accepted", action="accept_failed", error=error.strerror or "")
-                time.sleep(_ACCEPT_RETRY_S)
-                continue
-            self._take(connection, peer[0], sockets.wake)
+            self._busy_since = time.monotonic()
+            self._accept_one(sockets)
+            self._busy_since = None
 
-    def _take(self, connection: socket.socket, address: str, wake: socket.socket) -> None:
-        """Give a connection its slot and its thread."""
+    def _accept_one(self, sockets: "_Sockets") -> None:
         try:
-            wire = Wire(connection, wake) if self._tls is None else TlsWire(connection, wake, self._tls)
-        except OSError:  # some systems refuse options of a connection that broke in the meantime
+            connection, peer = sockets.server.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the peer left before it was let in
+        except _LACKS as error:
+            _tell("a connection could not be accepted", error)
+            time.sleep(_ACCEPT_RETRY_S)
+            return
+        try:
+            wire = Wire(connection, sockets.wake) if self._tls is None else TlsWire(connection, sockets.wake, self._tls)
+        except _LACKS as error:  # some systems also refuse options of a connection that broke in the meantime
+            _tell("a connection could not be served", error)
             connection.close()
             return
-        evicted = self._door.slots.arrive(wire, address)
-        if isinstance(evicted, Wire):
-            log.warning("a silent connection was cut for a new one", action="connection_evicted", kind="security")
-            evicted.cut()
-        thread = threading.Thread(target=self._serve, args=(wire, address), name="dicom-association", daemon=True)
+        self._take(wire, peer[0])
+
+    def _take(self, wire: Wire, address: str) -> None:
+        """Give a connection its slot and its thread, or close it."""
         try:
-            with self._lock:  # nobody sees a thread here that is not started
-                thread.start()
+            evicted = self._door.slots.arrive(wire, address)
+            if isinstance(evicted, Wire):
+                log.warning("a silent connection was cut for a new one", action="connection_evicted", kind="security")
+                evicted.cut()
+            thread = threading.Thread(target=self._serve, args=(wire, address), name="dicom-association", daemon=True)
+            with self._lock:
                 self._running[wire] = thread
-        except RuntimeError as error:  # the system's limit of threads; the listener itself must go on
-            log.warning("a connection could not be served", action="accept_failed", error=str(error))
-            self._door.slots.leave(wire)
-            wire.close(linger_s=0)
+            thread.start()
+        except _LACKS as error:
+            _tell("a connection could not be served", error)
+            self._part_with(wire, linger_s=0)
 
     def _serve(self, wire: Wire, address: str) -> None:
         """Run one association; the body of its thread."""
-        with bound(address=address):
-            association = Association(wire, address, self._settings, self._inbox, self._commitments, self._door)
-            try:
+        linger_s = 0.0
+        try:
+            with bound(address=address):
+                association = Association(wire, address, self._settings, self._inbox, self._commitments, self._door)
+                linger_s = _LINGER_S
                 association.run()
-            finally:
-                self._door.slots.depart(wire)
-                association.close()
-                self._door.slots.leave(wire)
-                with self._lock:
-                    del self._running[wire]
+        except _LACKS as error:
+            _tell("a connection could not be served", error)
+        finally:
+            self._part_with(wire, linger_s)
+
+    def _part_with(self, wire: Wire, linger_s: float) -> None:
+        """Close a connection, once its peer has read our last PDU, and forget it."""
+        try:
+            self._door.slots.depart(wire)
+            wire.close(linger_s=linger_s)
+        finally:
+            self._door.slots.leave(wire)
+            with self._lock:
+                self._running.pop(wire, None)
 
     def _wires(self) -> list[Wire]:
         with self._lock:
@@ -157,6 +198,13 @@ class Listener:
             threads = list(self._running.values())
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _tell(what: str, error: BaseException) -> None:
+    """Log what a connection was lost by; where there is no memory even for that, without a line."""
+    with suppress(MemoryError):
+        text = error.strerror if isinstance(error, OSError) else None
+        log.warning(what, action="accept_failed", error=text or describe(error), remedy=_REMEDY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from stact_pacs.receive.endings import ViolationError
-from stact_pacs.receive.status import ABORT_INVALID_PARAMETER, ABORT_UNRECOGNIZED_PDU
+from stact_pacs.receive.status import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, ABORT_UNRECOGNIZED_PDU
 from stact_pacs.receive.wire import Wire
 
 _HEADER = struct.Struct(">BxI")
@@ -39,6 +39,10 @@ class PduType(IntEnum):
     A_ABORT = 0x07
 
 
+_NEVER_TO_AN_ACCEPTOR = {0x02: "A-ASSOCIATE-AC", 0x03: "A-ASSOCIATE-RJ", 0x06: "A-RELEASE-RP"}
+"""The other types that there are: answers to what we never ask here."""
+
+
 class Pdu(NamedTuple):
     """One PDU, without its header."""
 
@@ -62,7 +66,7 @@ def check_header(pdu_type: int, length: int, max_pdu_bytes: int) -> PduType:
     Raises
     ------
     ViolationError
-        The type is unknown, or a PDU of this type is never that long.
+        The type is unknown or one that we never receive, or a PDU of this type is never that long.
     """
     if pdu_type == PduType.P_DATA_TF:
         longest = max_pdu_bytes
@@ -70,6 +74,8 @@ def check_header(pdu_type: int, length: int, max_pdu_bytes: int) -> PduType:
         longest = MAX_REQUEST_BYTES
     elif pdu_type in (PduType.A_RELEASE_RQ, PduType.A_ABORT):
         longest = _FIXED_BODY_BYTES
+    elif pdu_type in _NEVER_TO_AN_ACCEPTOR:
+        raise ViolationError(ABORT_UNEXPECTED_PDU, f"{_NEVER_TO_AN_ACCEPTOR[pdu_type]} came, an answer to nothing.")
     else:
         raise ViolationError(ABORT_UNRECOGNIZED_PDU, f"A PDU of type 0x{pdu_type:02X} came: not a DICOM sender?")
     if length > longest:

@@ -27,7 +27,11 @@ class TlsWire(Wire):
         # Nothing is sent or read here: the thread that accepts must not wait for a peer.
         self._tls = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self._is_secure = False
-        super().__init__(self._tls, wake)
+        try:
+            super().__init__(self._tls, wake)
+        except (OSError, MemoryError):
+            self._tls.close()  # it has taken the connection's descriptor
+            raise
 
     def secure(self, deadline: float) -> PeerCertificate | None:
         self._until_done(self._tls.do_handshake, self._readable_or_woken, deadline)

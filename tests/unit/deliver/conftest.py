@@ -1,6 +1,5 @@
 """Result objects, a small PACS, a scripted peer, and records that live in memory."""
 
-import select
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -19,6 +18,7 @@ from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.domain import Circuit, Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
 from stact_pacs.errors import LeaseLost
 from stact_pacs.settings.delivering import Deliver, Destination
+from tests.unit.deliver.peer_words import read_until_quiet
 
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -177,12 +177,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def read_until_quiet(connection: socket.socket) -> None:
-    """Take in a message that may come in several parts."""
-    while connection.recv(1 << 20) and select.select([connection], [], [], 0.05)[0]:
-        pass
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What a peer can say, as bytes."""
 
+import select
+import socket
 import struct
 
 from pynetdicom.pdu import A_ASSOCIATE_AC
@@ -7,6 +9,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotific
 from pynetdicom.presentation import build_context
 
 RELEASE_RQ = bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+RELEASE_RP = bytes([6, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 C_STORE_RSP, C_ECHO_RSP = 0x8001, 0x8030
 
 
@@ -40,3 +43,9 @@ def p_data(command_set: bytes, *, context_id: int = 1) -> bytes:
     """Return a P-DATA-TF whose only fragment is a whole command set."""
     value = struct.pack(">IBB", len(command_set) + 2, context_id, 3) + command_set
     return struct.pack(">BxI", 4, len(value)) + value
+
+
+def read_until_quiet(connection: socket.socket) -> None:
+    """Take in a message that may come in several parts."""
+    while connection.recv(1 << 20) and select.select([connection], [], [], 0.05)[0]:
+        pass

@@ -18,7 +18,15 @@ from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
 from stact_pacs.settings.delivering import Deliver, Destination
-from tests.unit.deliver.peer_words import C_ECHO_RSP, RELEASE_RQ, accepted, p_data, response
+from tests.unit.deliver.peer_words import (
+    C_ECHO_RSP,
+    RELEASE_RP,
+    RELEASE_RQ,
+    accepted,
+    p_data,
+    read_until_quiet,
+    response,
+)
 
 ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])
 VERIFICATION = Context("1.2.840.10008.1.1", "1.2.840.10008.1.2")
@@ -128,6 +136,33 @@ def _read_slowly(listener: socket.socket, count: int) -> None:
             time.sleep(0.02)
         connection.sendall(response())
         connection.recv(10_000)
+
+
+def test_releases_that_cross_each_other_end_in_order(make_object: Callable) -> None:
+    """A release collision (PS3.8 7.2.2.8): who asked for the association answers first."""
+    said: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_cross_the_release, args=(listener, said))
+        thread.start()
+        begun = time.monotonic()
+        peer = MiniPacs(Path("unused"), port=listener.getsockname()[1]).destination()
+        (outcome,) = CStoreSender(Deliver(timeout_s=10)).send([make_object()], peer)
+        took_s = time.monotonic() - begun
+        thread.join()
+    assert isinstance(outcome, Accepted)
+    assert said == [RELEASE_RQ, RELEASE_RP, b""]
+    assert took_s < 5
+
+
+def _cross_the_release(listener: socket.socket, said: list[bytes]) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        for answer in (accepted(), response()):
+            read_until_quiet(connection)
+            connection.sendall(answer)
+        for answer in (RELEASE_RQ, RELEASE_RP, b""):
+            said.append(connection.recv(10))
+            connection.sendall(answer)
 
 
 def test_garbage_of_any_kind_ends_in_later(scripted_peer: Callable, make_object: Callable) -> None:

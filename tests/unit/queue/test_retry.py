@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stact_pacs.errors import BundleInvalid, DatabaseUnavailable, LeaseLost, Reason, Refused
-from stact_pacs.queue.retry import Drop, Fail, Fate, RetryLater, decide, describe
+from stact_pacs.queue.retry import Drop, Fail, Fate, RetryLater, decide
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -33,16 +33,3 @@ def test_anything_else_fails_the_job_at_once(error: Exception) -> None:
 
 def test_a_lost_lease_drops_the_work() -> None:
     assert isinstance(fate(LeaseLost("Job 1 is another's.")), Drop)
-
-
-def test_a_remedy_is_told() -> None:
-    assert describe(BundleInvalid("It is altered.", remedy="Import it again.")).endswith("Remedy: Import it again.")
-
-
-def test_the_message_of_a_foreign_error_is_never_told() -> None:
-    try:
-        int("Doe^Jane")
-    except ValueError as error:
-        text = describe(error)
-    assert "Doe" not in text
-    assert text.startswith("Unexpected ValueError at test_retry.py:")

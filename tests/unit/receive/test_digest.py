@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,3 +59,34 @@ def test_an_instance_given_up_half_way_ends_the_thread(fileno: int) -> None:
     digest.end()
     digest.end()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+@pytest.mark.parametrize("step", [131_060, 3_000_000])
+def test_without_a_thread_it_is_computed_on_the_way(
+    fileno: int, monkeypatch: pytest.MonkeyPatch, error: Exception, step: int
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise error
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    content, digest = os.urandom(7_654_321), FileDigest(fileno)
+    written(digest, fileno, content, step)
+    assert digest.hexdigest() == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("failing_read", [0, 1, 5])
+def test_a_thread_that_runs_out_of_memory_leaves_no_wrong_digest(
+    fileno: int, monkeypatch: pytest.MonkeyPatch, failing_read: int
+) -> None:
+    reads, read = iter(range(1000)), os.preadv
+
+    def fail_once(*arguments: Any) -> int:
+        if next(reads) == failing_read:
+            raise MemoryError
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "preadv", fail_once)
+    content, digest = os.urandom(7_654_321), FileDigest(fileno)
+    written(digest, fileno, content, 131_060)
+    assert digest.hexdigest() == hashlib.sha256(content).hexdigest()

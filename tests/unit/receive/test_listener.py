@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.errors import Misconfigured
+from stact_pacs.errors import Defect, Misconfigured
+from stact_pacs.receive import listener as listener_module
+from stact_pacs.receive.association import Association
 from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
+from stact_pacs.receive.pdu import PduReader
+from stact_pacs.receive.slots import Slots
+from stact_pacs.receive.wire import Wire
 from stact_pacs.settings.receiving import Receive
 from tests.promises.senders import status_in
 from tests.unit.receive import wire_words as words
@@ -175,9 +180,15 @@ def test_what_is_no_association_request_is_aborted(listen: Any, connect: Any, sa
         (b"\x04\x00\x00\x00\x00\x06\xff\xff\xff\xff\x01\x03", 6),
         (b"\x04\x00\x00\x00\x00\x00", 6),
         (b"\x05\x00\x00\x01\x00\x00", 6),
-        (b"\x02\x00\x00\x00\x00\x04\x00\x00\x00\x00", 1),
+        (b"\x02\x00\x00\x00\x00\x04\x00\x00\x00\x00", 2),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x01", 2),
+        (b"\x06\x00\x00\x00\x00\x04\x00\x00\x00\x00", 2),
+        (b"\x08\x00\x00\x00\x00\x04\x00\x00\x00\x00", 1),
     ],
-    ids=["4 GiB of data", "4 GiB fragment", "no fragment", "64 KiB release", "an acceptance"],
+    ids=[
+        *("4 GiB of data", "4 GiB fragment", "no fragment", "64 KiB release"),
+        *("an acceptance", "a rejection", "a release response", "no such type"),
+    ],
 )
 def test_a_violation_in_an_association_is_aborted(
     listen: Any, associate: Any, connect: Any, said: bytes, reason: int
@@ -193,6 +204,25 @@ def test_a_second_association_request_is_aborted(listen: Any, associate: Any) ->
     peer = associate(listen())
     peer.say(words.association_request())
     assert peer.hear() == (ABORTED, bytes((0, 0, 2, 2)))
+
+
+def test_a_release_in_the_middle_of_a_message_is_aborted(listen: Any, associate: Any, inbox: Inbox) -> None:
+    peer = associate(listen())
+    peer.say(words.p_data(3, words.store_request(UID), command=True) + RELEASE_REQUEST)
+    assert peer.hear() == (ABORTED, bytes((0, 0, 2, 2)))
+    assert within(2, lambda: not any(inbox.folders.incoming.iterdir()))
+
+
+def test_a_second_release_after_the_answer_does_no_harm(listen: Any, associate: Any, connect: Any) -> None:
+    listener = listen(max_associations=1)
+    peer = associate(listener)
+    peer.say(RELEASE_REQUEST)
+    assert peer.hear()[0] == RELEASED
+    peer.say(RELEASE_REQUEST)
+    assert peer.hear()[0] == CLOSED
+    assert echoes(listener, connect)
+    peer.close()
+    assert within(3, lambda: associations() == 0)
 
 
 def test_silence_and_half_requests_end_soon(listen: Any, connect: Any) -> None:
@@ -246,6 +276,73 @@ def test_senders_at_once_are_all_served(listen: Any, associate: Any, store: Any)
     for sender in senders:
         sender.join()
     assert len(store.instances) == 12
+
+
+def failing_once(function: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    """Return a function that raises once, and is as it was from then on."""
+    errors = [error]
+
+    def act(*arguments: Any, **named: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return function(*arguments, **named)
+
+    return act
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(24, "Too many open files"), RuntimeError("no more threads")])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (socket.socket, "accept"),
+        (Wire, "__init__"),
+        (Slots, "arrive"),
+        (threading.Thread, "start"),
+        (Association, "__init__"),
+        (PduReader, "next"),
+    ],
+)
+def test_what_the_process_lacks_costs_one_connection_and_no_more(
+    listen: Any, connect: Any, monkeypatch: pytest.MonkeyPatch, where: type, name: str, error: Exception
+) -> None:
+    listener = listen(max_associations=1, negotiation_timeout_s=10, pdu_timeout_s=10)
+    monkeypatch.setattr(where, name, failing_once(getattr(where, name), error))
+    lost = connect(listener)
+    assert name == "accept" or lost.hear()[0] == CLOSED  # what could not be accepted is so a moment later
+    assert echoes(listener, connect)
+    lost.close()
+    assert within(3, lambda: associations() == 0)
+    assert listener._running == {}
+    assert listener._door.slots._pending == listener._door.slots._established == {}
+
+
+def test_a_listener_whose_thread_has_ended_is_found_out(
+    listen: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = listen()
+    listener.check()
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(Listener, "_accept_one", failing_once(Listener._accept_one, ZeroDivisionError()))
+    connect(listener)
+    assert within(2, lambda: not listener._acceptor.is_alive())
+    with pytest.raises(Defect, match="accepts no connection"):
+        listener.check()
+
+
+def test_a_listener_that_waits_for_ever_is_found_out(
+    listen: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, goes_on = listen(), threading.Event()
+    monkeypatch.setattr(listener_module, "_STUCK_S", 0.1)
+    monkeypatch.setattr(Slots, "arrive", lambda *_: goes_on.wait(10))
+    connect(listener)
+    assert within(2, lambda: listener._busy_since is not None)
+    time.sleep(0.2)
+    with pytest.raises(Defect, match="accepts no connection"):
+        listener.check()
+    goes_on.set()
+    assert within(2, lambda: listener._busy_since is None)
+    listener.check()
 
 
 def test_a_stop_ends_idle_associations_at_once(listen: Any, associate: Any) -> None:

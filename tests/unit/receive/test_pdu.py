@@ -10,7 +10,7 @@ import pytest
 
 from stact_pacs.receive.endings import PeerGoneError, StoppingError, TooSlowError, ViolationError
 from stact_pacs.receive.pdu import PduReader, PduType, check_header, presentation_data_values
-from stact_pacs.receive.status import ABORT_INVALID_PARAMETER, ABORT_UNRECOGNIZED_PDU
+from stact_pacs.receive.status import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, ABORT_UNRECOGNIZED_PDU
 from stact_pacs.receive.wire import Wire
 
 
@@ -133,8 +133,15 @@ def test_each_type_has_its_longest_length(pdu_type: int, longest: int) -> None:
         check_header(pdu_type, longest + 1, 16384)
 
 
-@pytest.mark.parametrize("pdu_type", [0x00, 0x02, 0x03, 0x06, 0x08, 0x16, ord("G"), 0xFF])
-def test_a_type_that_no_acceptor_receives_is_unrecognized(pdu_type: int) -> None:
+@pytest.mark.parametrize("pdu_type", [0x02, 0x03, 0x06])
+def test_a_type_that_no_acceptor_receives_is_unexpected(pdu_type: int) -> None:
+    with pytest.raises(ViolationError) as caught:
+        check_header(pdu_type, 4, 16384)
+    assert caught.value.abort == ABORT_UNEXPECTED_PDU
+
+
+@pytest.mark.parametrize("pdu_type", [0x00, 0x08, 0x16, ord("G"), 0xFF])
+def test_a_type_that_there_is_not_is_unrecognized(pdu_type: int) -> None:
     with pytest.raises(ViolationError) as caught:
         check_header(pdu_type, 4, 16384)
     assert caught.value.abort == ABORT_UNRECOGNIZED_PDU

@@ -13,6 +13,7 @@ import pytest
 
 from stact_pacs.receive.listener import Listener
 from stact_pacs.receive.refusals import read_refused
+from stact_pacs.receive.wire import Wire
 from tests.certificates import Authority
 from tests.unit.receive import wire_words as words
 
@@ -160,4 +161,17 @@ def test_a_connection_that_is_reset_in_the_handshake_leaves_nothing(listen_tls: 
         peer.say(client_hello())
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
+    assert echoes(call(listener))
+
+
+def test_a_wire_for_which_there_is_no_memory_leaves_nothing(
+    listen_tls: Any, call: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: Any) -> None:
+        monkeypatch.undo()
+        raise MemoryError
+
+    listener = listen_tls()
+    monkeypatch.setattr(Wire, "acknowledge_at_once", no_memory)
+    assert connect(listener).hear()[0] == CLOSED
     assert echoes(call(listener))
