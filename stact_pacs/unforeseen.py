@@ -15,6 +15,7 @@ from stact_pacs.log import configure, get_logger, is_configured
 log = get_logger()
 
 _PACKAGE = "stact_pacs."
+_REMEDY = "Report it. To see all of it, which may quote a patient: python -X dev -m stact_pacs ..."
 _MOST_PLACES = 3
 """Calls of ours that are named, innermost first."""
 
@@ -77,4 +78,5 @@ def _log(error: BaseException | None, **fields: Any) -> None:
         if not is_configured():
             configure()
         if error is not None:
-            log.error("an error that nobody foresaw", action="unforeseen_error", error=describe(error), **fields)
+            told = {"action": "unforeseen_error", "error": describe(error), "remedy": _REMEDY}
+            log.error("an error that nobody foresaw", **told, **fields)
