@@ -5,11 +5,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from stact_pacs.deliver.mini_pacs import MiniPacs
+from stact_pacs.store.database import Database
+from tests.integration.loopback_namespace import wait_until
+from tests.promises.owed_results import owe_results
 from tests.promises.receive_role import Site, lost, new_site
 from tests.promises.senders import OUT_OF_RESOURCES, SUCCESS, acknowledged, content_maker, store_each, uid_of
 from tests.promises.volumes import fill, small_volume
@@ -46,6 +50,31 @@ def test_a_full_inbox_is_told_before_the_reserve_is_touched(tmp_path: Path) -> N
             assert lost(site, known) == set()
             role.stop()
         assert site.files("incoming") == []
+
+
+def test_results_are_delivered_while_nothing_more_can_be_received(tmp_path: Path) -> None:
+    content, late = content_maker(), uid_of(1)
+    with (
+        small_volume(tmp_path / "volume", size_mb=5 * VOLUME_MB) as volume,
+        MiniPacs(tmp_path / "pacs", fail_rate=0.0) as pacs,
+    ):
+        to = f'host = "127.0.0.1"\nport = {pacs.destination("pacs").port}\nae_title = "PACS"\n'
+        site = new_site(
+            tmp_path / "site",
+            data_dir=volume / "data",
+            database_url=f"sqlite:///{volume / 'records.sqlite3'}",
+            reserve_mb=RESERVE_MB,
+            more=f'[[destinations]]\nname = "pacs"\n{to}',
+        )
+        with site.running() as role:
+            with closing(Database(site.database_url)) as database:
+                owed = owe_results(database, 5)
+            (volume / "ballast").write_bytes(bytes(shutil.disk_usage(volume).free - (RESERVE_MB - 1) * MB))
+            with site.running(only="deliver") as deliver:
+                wait_until(lambda: len(pacs.received()) == len(owed), timeout_s=60, what="all results arrive")
+                deliver.stop()
+            assert store_each(role.port, [late], content)[late] != SUCCESS
+            role.stop()
 
 
 @contextmanager
