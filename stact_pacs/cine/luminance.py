@@ -67,12 +67,13 @@ def rgb_of_ybr(ybr: np.ndarray) -> np.ndarray:
     return rgb
 
 
-def palette_of(dataset: Dataset, bits: int) -> np.ndarray:
-    """Return RGB, uint8 (2 ** bits, 3), of every value that so many bits hold, from the Palette Color Lookup Tables.
+def palette_of(dataset: Dataset, bits: int, *, signed: bool = False) -> np.ndarray:
+    """Return RGB, uint8 (2 ** bits, 3), of every value that 8 or 16 bits hold, from the Palette Color Lookup Tables.
 
+    Negative values are in the upper half, where a negative index finds them.
     Entries of 16 bits lose their low byte; they are not stretched, so that two images of one machine compare.
     """
-    values = np.arange(1 << bits, dtype=np.uint16)[np.newaxis]
+    values = np.arange(1 << bits, dtype=f"u{bits // 8}").view(f"{'ui'[signed]}{bits // 8}")[np.newaxis]
     colours = np.asarray(apply_color_lut(values, dataset))[0]
     is_16_bit = colours.max(initial=0) > 255
     palette: np.ndarray = (colours >> 8 if is_16_bit else colours).astype(np.uint8)

@@ -208,7 +208,7 @@ def test_a_wrong_number_of_encoded_frames_is_refused(write_image: Any, source: A
         ([b"\xff\xd8\xff\xd9"], {}, "no header"),
         ([b"not a codestream"], {}, "no header"),
         ([jpeg()], {"Rows": 64}, "differs in size"),
-        ([jpeg()], {"BitsAllocated": 16, "BitsStored": 12}, "12 bits are promised, 8 are encoded"),
+        ([jpeg()], {"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}, "12 bits are promised, 8 are encoded"),
         ([jpeg()], {"transfer_syntax": JPEG_2000}, "no header"),
         ([jpeg()], {"transfer_syntax": RLE}, "cannot be decoded"),
         ([jpeg()], {"transfer_syntax": "1.2.840.10008.1.2.4.102"}, "1.2.4.102 cannot be decoded"),
