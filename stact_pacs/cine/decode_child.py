@@ -18,8 +18,9 @@ import cv2
 
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.decode_messages import Broken, Declined, Decoded, Ready, Request, receive, send
-from stact_pacs.cine.known_answers import decoder_known_answers
+from stact_pacs.cine.known_answers import known_answer_fault
 from stact_pacs.cine.shared_frames import SharedFrames
+from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.errors import Defect, Reason, Refused
 
 _BYTES_PER_MB = 1_000_000
@@ -33,7 +34,7 @@ def main(fileno: int, memory_mb: int, cpu_s: int) -> None:
         signal.SIGTERM, signal.SIG_IGN
     )  # a service manager sends it to all: our worker ends us when it is done
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    faults = decoder_known_answers()
+    faults = {uid: fault for uid in SUPPORTED_TRANSFER_SYNTAXES if (fault := known_answer_fault(uid))}
     _allow_memory(memory_mb)
     send(channel, Ready(faults=faults))
     while (request := _next_request(channel)) is not None:
