@@ -48,6 +48,10 @@ def decode_frames(path: Path, header: Header, description: PixelDescription) -> 
     except _DECODE_ERRORS as error:
         # The decoder's own text is left out: it may quote bytes of the file. It is in the chained error.
         raise not_decodable(f"The pixel data cannot be decoded ({type(error).__name__}).") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of pylibjpeg-rle, in Rust: no Exception, and of no public type
+            raise
+        raise not_decodable("The pixel data cannot be decoded (PanicException).") from error
 
 
 def _decoded(file: BinaryIO, header: Header, description: PixelDescription) -> Iterator[DecodedFrame]:

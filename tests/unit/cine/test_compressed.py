@@ -268,13 +268,34 @@ def test_encoded_frames_that_do_not_fit_are_refused(
     assert refused.value.reason is Reason.NOT_DECODABLE
 
 
+def test_a_run_of_16_bit_rle_that_is_too_long_is_refused_although_its_decoder_panics(tmp_path: Path) -> None:
+    path = tmp_path / "long.dcm"
+    dataset = pydicom.dcmread(FOLDER / f"{RLE}-grey12.dcm")
+    frames = [bytearray(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=2)]
+    frames[0][64:66] = bytes([129, 0])  # a run of 128 in place of the first, which was shorter (PS3.5 G.3.1)
+    dataset.PixelData = encapsulate([bytes(frame) for frame in frames])
+    dataset.save_as(path)
+    header = read_header(path)
+    with pytest.raises(Refused, match="PanicException"):
+        list(decode_frames(path, header, describe(header)))
+
+
 def test_a_jpeg_of_12_bits_is_refused(real_image: Callable[[str], Path], source: Any) -> None:
     with pytest.raises(Refused, match="12 bits"):
         decode_cine(source(real_image("JPGExtended.dcm")))
 
 
 @pytest.mark.parametrize(
-    "uid", [JPEG_BASELINE, JPEG_LOSSLESS, "1.2.840.10008.1.2.4.80", JPEG_2000, "1.2.840.10008.1.2.4.201", RLE]
+    "uid",
+    [
+        JPEG_BASELINE,
+        JPEG_LOSSLESS,
+        "1.2.840.10008.1.2.4.80",
+        JPEG_2000,
+        "1.2.840.10008.1.2.4.201",
+        RLE,
+        f"{RLE}-grey12",
+    ],
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
