@@ -74,3 +74,14 @@ RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
     """Whether the pixel data is cut into fragments (PS3.5 A.4)."""
     return DECODERS[transfer_syntax_uid] is not DecoderName.NATIVE
+
+
+def decoder_package(transfer_syntax_uid: str) -> str:
+    """Return the name of the installed package whose code decodes."""
+    match DECODERS[transfer_syntax_uid]:
+        case DecoderName.NATIVE:
+            return "pydicom"
+        case DecoderName.PYLIBJPEG:
+            return "pylibjpeg-rle" if transfer_syntax_uid == RLE_LOSSLESS else "pylibjpeg-openjpeg"
+        case named:
+            return named.value
