@@ -75,12 +75,12 @@ def test_the_unused_bits_of_a_byte_do_not_count(write_image: Any, source: Any) -
     assert np.array_equal(decoded(source(lower)), cells << 4)
 
 
-def palette(entries: int, first: int = 0) -> dict[str, Any]:
-    """Grey: the entry of the value `first` + n is n, at 16 bits."""
+def palette(entries: int, first: int = 0, bits: int = 16) -> dict[str, Any]:
+    """Grey: the entry of the value `first` + n is n, scaled to so many bits."""
     elements: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
-    table = (np.arange(entries) * (65536 // entries)).astype("<u2").tobytes()
+    table = (np.arange(entries) * (1 << bits) // entries).astype(f"<u{bits // 8}").tobytes()
     for colour in ("Red", "Green", "Blue"):
-        elements[f"{colour}PaletteColorLookupTableDescriptor"] = [entries, first, 16]
+        elements[f"{colour}PaletteColorLookupTableDescriptor"] = [entries, first, bits]
         elements[f"{colour}PaletteColorLookupTableData"] = table
     return elements
 
@@ -90,6 +90,15 @@ def test_bits_beside_the_index_of_a_palette_lead_to_no_other_colour(
     write_image: Any, source: Any, cells: np.ndarray, bits: dict[str, int]
 ) -> None:
     assert np.array_equal(decoded(source(write_image(cells, **palette(4096), **bits))), VALUES >> 4)
+
+
+def test_a_palette_of_more_than_256_entries_may_have_them_in_8_bits(write_image: Any, source: Any) -> None:
+    assert np.array_equal(decoded(source(write_image(VALUES, **palette(4096, bits=8), **RIGHT))), VALUES >> 4)
+
+
+def test_an_index_beyond_a_palette_has_its_last_colour(write_image: Any, source: Any) -> None:
+    path = write_image(VALUES, **palette(256, bits=8), **RIGHT)
+    assert np.array_equal(decoded(source(path)), np.minimum(VALUES, 255))
 
 
 def test_negative_indices_of_a_palette_find_their_colours(write_image: Any, source: Any) -> None:
