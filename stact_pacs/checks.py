@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stact_pacs.app import App, utc_now
+from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES, decoder_package
 from stact_pacs.domain import Problem
 from stact_pacs.errors import StactError
 from stact_pacs.patients import patient_key
@@ -30,6 +32,8 @@ class Checked:
     problems: tuple[Problem, ...]
     summary: str
     """What is well, when nothing is wrong."""
+    parts: tuple[str, ...] = ()
+    """What is well, one by one, also beside problems."""
 
 
 def startup_problems(app: App) -> list[Problem]:
@@ -169,12 +173,28 @@ def check_golden(app: App) -> Checked:
 
 
 def check_decoders(app: App) -> Checked:
-    """Let the decoding process decode the known vectors of every transfer syntax."""
+    """Let the decoding process decode the known answers of every transfer syntax."""
     faults: dict[str, str] = {}
-    problems = _problems_of("decoders", lambda: faults.update(app.decoder.faults()))
+    if problems := _problems_of("decoders", lambda: faults.update(app.decoder.faults())):
+        return Checked(name="decoders", problems=problems, summary="")
     remedy = "Install the package again; until then images in this transfer syntax are refused."
-    problems += tuple(Problem(where="decoders", text=text, remedy=remedy) for text in faults.values())
-    return Checked(name="decoders", problems=problems, summary="every transfer syntax decodes its known answer")
+    return Checked(
+        name="decoders",
+        problems=tuple(Problem(where=_decoder(uid), text=text, remedy=remedy) for uid, text in faults.items()),
+        summary=f"all {len(SUPPORTED_TRANSFER_SYNTAXES)} transfer syntaxes decode their known answers",
+        parts=tuple(_decoder(uid) for uid in SUPPORTED_TRANSFER_SYNTAXES if uid not in faults),
+    )
+
+
+def _decoder(transfer_syntax_uid: str) -> str:
+    from pydicom.uid import UID
+
+    package = decoder_package(transfer_syntax_uid)
+    try:
+        package += f" {version(package)}"
+    except PackageNotFoundError:
+        package += ", which is not installed"
+    return f"{UID(transfer_syntax_uid).name}, by {package}"
 
 
 def check_stored_files(app: App) -> Checked:

@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -17,26 +18,39 @@ from types import TracebackType
 import cv2
 
 from stact_pacs.cine.decode import decode_cine
-from stact_pacs.cine.decode_messages import Broken, Declined, Decoded, Ready, Request, receive, send
-from stact_pacs.cine.known_answers import decoder_known_answers
+from stact_pacs.cine.decode_messages import (
+    Broken,
+    Declined,
+    Decoded,
+    Message,
+    Prove,
+    Proved,
+    Ready,
+    Request,
+    receive,
+    send,
+)
+from stact_pacs.cine.known_answers import known_answer_fault
 from stact_pacs.cine.shared_frames import SharedFrames
 from stact_pacs.errors import Defect, Reason, Refused
 
 _BYTES_PER_MB = 1_000_000
 
 
-def main(fileno: int, memory_mb: int, cpu_s: int) -> None:
-    """Answer requests until the other end is closed."""
+def main(fileno: int, memory_mb: int, cpu_s: int, *, prove: Callable[[str], str] = known_answer_fault) -> None:
+    """Prove the decoders that we are asked for, then answer requests until the other end is closed."""
     channel = socket.socket(fileno=fileno)
     sys.excepthook = partial(_report, channel)
     signal.signal(
         signal.SIGTERM, signal.SIG_IGN
     )  # a service manager sends it to all: our worker ends us when it is done
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    faults = decoder_known_answers()
-    _allow_memory(memory_mb)
-    send(channel, Ready(faults=faults))
-    while (request := _next_request(channel)) is not None:
+    send(channel, Ready())
+    while isinstance(request := _next(channel), Prove):
+        send(channel, Proved(fault=prove(request.transfer_syntax_uid)))
+    _allow_memory(memory_mb)  # by now the decoders have loaded their libraries
+    while request is not None:
+        assert isinstance(request, Request), "nothing else is sent after the first cine"
         _allow_cpu(cpu_s)
         with SharedFrames() as frames:
             answer = _answer(request, frames, memory_mb)
@@ -45,15 +59,14 @@ def main(fileno: int, memory_mb: int, cpu_s: int) -> None:
                 send(channel, answer, (frames.fileno,))
             else:
                 send(channel, answer)
+        request = _next(channel)
 
 
-def _next_request(channel: socket.socket) -> Request | None:
+def _next(channel: socket.socket) -> Message | None:
     try:
-        message, _ = receive(channel)
+        return receive(channel)[0]
     except EOFError:
         return None
-    assert isinstance(message, Request), "nothing else is sent here"
-    return message
 
 
 def _answer(request: Request, frames: SharedFrames, memory_mb: int) -> Decoded | Declined | Broken:

@@ -32,11 +32,26 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prove:
+    """Decode the known answers of this transfer syntax."""
+
+    transfer_syntax_uid: str
+    kind: Literal["prove"] = "prove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """How that went."""
+
+    fault: str
+    """A sentence on what is not decoded rightly here; empty when all is well."""
+    kind: Literal["proved"] = "proved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """The process can be asked; the first thing that it says."""
 
-    faults: dict[str, str]
-    """A sentence for each transfer syntax UID that is not decoded rightly here."""
     kind: Literal["ready"] = "ready"
 
 
@@ -73,7 +88,7 @@ class Broken:
     kind: Literal["broken"] = "broken"
 
 
-Message = Request | Ready | Decoded | Declined | Broken
+Message = Request | Prove | Proved | Ready | Decoded | Declined | Broken
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -7,8 +7,20 @@ import subprocess
 import sys
 import weakref
 
-from stact_pacs.cine.decode_messages import Broken, Declined, Decoded, Message, Ready, Request, receive, send
+from stact_pacs.cine.decode_messages import (
+    Broken,
+    Declined,
+    Decoded,
+    Message,
+    Prove,
+    Proved,
+    Ready,
+    Request,
+    receive,
+    send,
+)
 from stact_pacs.cine.shared_frames import frames_in
+from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.domain import Cine, CineSource
 from stact_pacs.errors import Defect, Reason, Refused, Transient
 from stact_pacs.log import get_logger
@@ -16,8 +28,11 @@ from stact_pacs.settings.scoring import Decoding
 
 log = get_logger()
 
+_MODULE = "stact_pacs.cine.decode_child"
 _START_S = 120.0
 """Longest wait for a new process: it loads libraries, perhaps from a cold disk on a busy machine."""
+_PROOF_S = 60.0
+"""Longest wait for the known answers of one transfer syntax: its decoder is loaded for them, then they take 10 ms."""
 _HUNG_UP_S = 5.0
 """Longest wait for the exit code of a process that has closed its socket."""
 
@@ -29,10 +44,16 @@ class DecodeProcess:
     ----------
     limits
         Section `decoding`.
+    module
+        What the process runs.
+    proof_s
+        Longest wait for the known answers of one transfer syntax, in seconds.
     """
 
-    def __init__(self, limits: Decoding) -> None:
+    def __init__(self, limits: Decoding, *, module: str = _MODULE, proof_s: float = _PROOF_S) -> None:
         self._limits = limits
+        self._module = module
+        self._proof_s = proof_s
         self._child: _Child | None = None
 
     @property
@@ -42,6 +63,8 @@ class DecodeProcess:
 
     def faults(self) -> dict[str, str]:
         """Return a sentence for each transfer syntax UID that the process does not decode rightly; it is started.
+
+        A decoder that ends the process by its known answers, or keeps it busy, is one of them.
 
         Raises
         ------
@@ -84,13 +107,35 @@ class DecodeProcess:
     def _running(self) -> "_Child":
         if self._child is None or self._child.process.poll() is not None:
             self.close()
-            self._child = _started(self._limits)
+            self._child = self._proved()
             weakref.finalize(self, self._child.end)
         return self._child
 
+    def _proved(self) -> "_Child":
+        """Return a process that has tried every decoder; one that dies of it has shown a fault, and is replaced."""
+        child, faults = self._started(), {}
+        for uid in SUPPORTED_TRANSFER_SYNTAXES:
+            try:
+                fault = child.prove(uid, timeout_s=self._proof_s)
+            except (EOFError, OSError, ValueError) as error:
+                fault = _deadly(uid, child.exit_code_after(error))
+                child.end()
+            if child.process.poll() is not None:
+                child = self._started()
+            if fault:
+                faults[uid] = fault
+                log.error(
+                    "a decoder is not to be trusted", action="decoder_wrong", transfer_syntax_uid=uid, error=fault
+                )
+        child.faults = faults
+        return child
+
+    def _started(self) -> "_Child":
+        return _started(self._module, self._limits)
+
     def _bury(self, child: "_Child", error: Exception) -> Refused:
         """Return what the death of the process means for the cine."""
-        exit_code = child.exit_code(wait_s=0 if isinstance(error, TimeoutError) else _HUNG_UP_S)
+        exit_code = child.exit_code_after(error)
         self.close()
         text = _cause(exit_code, self._limits)
         log.warning("the decoder died", action="decoder_died", error=text, exit_code=exit_code)
@@ -105,18 +150,29 @@ class _Child:
         self.faults: dict[str, str] = {}
         self._channel = channel
 
-    def ask(self, request: Request, *, timeout_s: float) -> tuple[Message, int | None]:
+    def ask(self, request: Request | Prove, *, timeout_s: float) -> tuple[Message, int | None]:
         self._channel.settimeout(timeout_s)
         send(self._channel, request)
         return receive(self._channel, timeout_s=timeout_s)
 
+    def prove(self, transfer_syntax_uid: str, *, timeout_s: float) -> str:
+        answer, _ = self.ask(Prove(transfer_syntax_uid=transfer_syntax_uid), timeout_s=timeout_s)
+        match answer:
+            case Proved():
+                return answer.fault
+            case Broken():  # its last word
+                self.end()
+                return answer.text
+            case _:
+                raise ValueError(f"{answer.kind} is no answer")
+
     def hear(self, *, timeout_s: float) -> Message:
         return receive(self._channel, timeout_s=timeout_s)[0]
 
-    def exit_code(self, *, wait_s: float) -> int | None:
-        """Return how the process ended, negative for a signal; None when it runs."""
+    def exit_code_after(self, error: Exception) -> int | None:
+        """Return how the process ended that failed us so, negative for a signal; None when it runs."""
         try:
-            return self.process.wait(wait_s)
+            return self.process.wait(0 if isinstance(error, TimeoutError) else _HUNG_UP_S)
         except subprocess.TimeoutExpired:
             return None
 
@@ -128,11 +184,11 @@ class _Child:
             self.process.wait()
 
 
-def _started(limits: Decoding) -> _Child:
-    """Start a process and hear how it finds its decoders."""
+def _started(module: str, limits: Decoding) -> _Child:
+    """Start a process and hear that it is there."""
     ours, theirs = socket.socketpair()
     with theirs:
-        command = [sys.executable, "-m", "stact_pacs.cine.decode_child"]
+        command = [sys.executable, "-m", module]
         numbers = [str(number) for number in (theirs.fileno(), limits.memory_mb, limits.cpu_s)]
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [*command, *numbers],
@@ -151,9 +207,6 @@ def _started(limits: Decoding) -> _Child:
     if not isinstance(ready, Ready):
         child.end()
         raise Transient(f"The decoding process does not start ({getattr(ready, 'text', ready.kind)}).")
-    for uid, text in ready.faults.items():
-        log.error("a decoder is not to be trusted", action="decoder_wrong", transfer_syntax_uid=uid, error=text)
-    child.faults = ready.faults
     return child
 
 
@@ -184,9 +237,17 @@ def _cause(exit_code: int | None, limits: Decoding) -> str:
         return f"Decoding took longer than {limits.wall_s:g} s (decoding.wall_s)."
     if exit_code == -signal.SIGXCPU:
         return f"Decoding took more than {limits.cpu_s} s of processor time (decoding.cpu_s)."
-    if exit_code < 0:
-        return f"The pixel data ended the decoder by {signal.Signals(-exit_code).name}."
-    return f"The pixel data ended the decoder with exit code {exit_code}."
+    return f"The pixel data ended the decoder {_manner(exit_code)}."
+
+
+def _manner(exit_code: int) -> str:
+    return f"by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"with exit code {exit_code}"
+
+
+def _deadly(transfer_syntax_uid: str, exit_code: int | None) -> str:
+    """Return the sentence on known answers that got no answer; the exit code is None when the process still ran."""
+    end = "keep it busy without end" if exit_code is None else f"end it {_manner(exit_code)}"
+    return f"The transfer syntax {transfer_syntax_uid} is not decoded here: the known answers of its decoder {end}."
 
 
 def _refused(text: str, *, remedy: str) -> Refused:

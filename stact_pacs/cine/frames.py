@@ -15,7 +15,7 @@ from stact_pacs.cine.codestream import declared_rgb, jpeg_2000_header, jpeg_head
 from stact_pacs.cine.luminance import Converter, palette_of
 from stact_pacs.cine.pixel_data import PixelDescription, check_pixel_data, codestreams, not_decodable
 from stact_pacs.cine.reading import Header, quietly
-from stact_pacs.cine.syntaxes import DECODERS, JPEG_2000_FAMILY, JPEG_LOSSLESS, DecoderName
+from stact_pacs.cine.syntaxes import DECODERS, JPEG_2000_FAMILY, JPEG_LOSSLESS, RLE_LOSSLESS, DecoderName
 
 _DECODE_ERRORS = (
     BytesLengthException, RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
@@ -48,6 +48,10 @@ def decode_frames(path: Path, header: Header, description: PixelDescription) -> 
     except _DECODE_ERRORS as error:
         # The decoder's own text is left out: it may quote bytes of the file. It is in the chained error.
         raise not_decodable(f"The pixel data cannot be decoded ({type(error).__name__}).") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of pylibjpeg-rle, in Rust: no Exception, and of no public type
+            raise
+        raise not_decodable("The pixel data cannot be decoded (PanicException).") from error
 
 
 def _decoded(file: BinaryIO, header: Header, description: PixelDescription) -> Iterator[DecodedFrame]:
@@ -63,9 +67,9 @@ def _decoded(file: BinaryIO, header: Header, description: PixelDescription) -> I
 
 def _converter(header: Header, description: PixelDescription) -> Converter:
     is_palette = description.photometric_interpretation == "PALETTE COLOR"
-    with quietly():
-        palette = palette_of(header.dataset, description.bits_allocated) if is_palette else None
     signed = description.pixel_representation == 1
+    with quietly():
+        palette = palette_of(header.dataset, description.bits_allocated, signed=signed) if is_palette else None
     return Converter(bits_stored=description.bits_stored, signed=signed, palette=palette)
 
 
@@ -114,8 +118,9 @@ def _decoded_photometric_interpretation(file: BinaryIO, header: Header, descript
 
 def _samples(file: BinaryIO, header: Header, description: PixelDescription) -> Iterator[np.ndarray]:
     """Yield the stored values, (rows, columns) or (rows, columns, 3), by pydicom and the one named decoder."""
-    options: dict[str, Any] = {name: getattr(description, name) for name in description.__slots__}
+    options: dict[str, Any] = {name: getattr(description, name) for name in description.__slots__ if name != "high_bit"}
     options |= {"raw": True, "pixel_keyword": "PixelData", "pixel_vr": header.pixel_data_vr or "OW"}
+    options["correct_unused_bits"] = False  # it knows of no High Bit: `_stored_values` does it
     decoder = get_decoder(header.transfer_syntax_uid)
     file.seek(header.pixel_data_offset)
     if decoder.is_native:
@@ -123,12 +128,26 @@ def _samples(file: BinaryIO, header: Header, description: PixelDescription) -> I
         for index in range(description.number_of_frames):
             with quietly():
                 samples, _ = decoder.as_array(file, index=index, **options)
-            yield samples
+            yield _stored_values(samples, description)
         return
+    is_rle = header.transfer_syntax_uid == RLE_LOSSLESS  # other codestreams hold no unused bits
     frames = decoder.iter_array(file, decoding_plugin=DECODERS[header.transfer_syntax_uid].value, **options)
     while True:
         with quietly():
             decoded = next(frames, None)
         if decoded is None:
             return
-        yield decoded[0]
+        yield _stored_values(decoded[0], description) if is_rle else decoded[0]
+
+
+def _stored_values(cells: np.ndarray, description: PixelDescription) -> np.ndarray:
+    """Return the Bits Stored from High Bit downwards, with their sign if they have one (PS3.5 8.1.1).
+
+    Above them old overlays may lie, below them anything.
+    """
+    above = description.bits_allocated - 1 - description.high_bit
+    unused = description.bits_allocated - description.bits_stored
+    if unused == 0:
+        return cells
+    raised = cells.astype(f"u{cells.itemsize}") << above
+    return raised.view(f"{'ui'[description.pixel_representation]}{cells.itemsize}") >> unused

@@ -67,13 +67,29 @@ def rgb_of_ybr(ybr: np.ndarray) -> np.ndarray:
     return rgb
 
 
-def palette_of(dataset: Dataset, bits: int) -> np.ndarray:
-    """Return RGB, uint8 (2 ** bits, 3), of every value that so many bits hold, from the Palette Color Lookup Tables.
+def palette_of(dataset: Dataset, bits: int, *, signed: bool = False) -> np.ndarray:
+    """Return RGB, uint8 (2 ** bits, 3), of every value that 8 or 16 bits hold, from the Palette Color Lookup Tables.
 
+    Negative values are in the upper half, where a negative index finds them.
     Entries of 16 bits lose their low byte; they are not stretched, so that two images of one machine compare.
     """
-    values = np.arange(1 << bits, dtype=np.uint16)[np.newaxis]
-    colours = np.asarray(apply_color_lut(values, dataset))[0]
+    values = np.arange(1 << bits, dtype=f"u{bits // 8}").view(f"{'ui'[signed]}{bits // 8}")[np.newaxis]
+    colours = np.asarray(apply_color_lut(values, _with_16_bit_entries(dataset)))[0]
     is_16_bit = colours.max(initial=0) > 255
     palette: np.ndarray = (colours >> 8 if is_16_bit else colours).astype(np.uint8)
     return palette
+
+
+def _with_16_bit_entries(dataset: Dataset) -> Dataset:
+    """Return the lookup tables with entries of 16 bits; those of 8 bits pydicom looks up by the low byte of a value."""
+    data_keywords = [f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")]
+    entries = dataset.RedPaletteColorLookupTableDescriptor[0] or 1 << 16
+    if not all(len(dataset.get(keyword) or b"") == entries for keyword in data_keywords):
+        return dataset
+    wide = Dataset()
+    for keyword in data_keywords:
+        descriptor = keyword.replace("Data", "Descriptor")
+        wide.add(dataset[descriptor])
+        entry = np.frombuffer(dataset[keyword].value, dtype=np.uint8)
+        wide.add_new(keyword, "OW", (entry * np.uint16(0x0101)).tobytes())
+    return wide

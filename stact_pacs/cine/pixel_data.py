@@ -37,6 +37,9 @@ class PixelDescription:
     planar_configuration: int
     bits_allocated: int
     bits_stored: int
+    high_bit: int
+    """Position of the highest stored bit in its cell of `bits_allocated`, 0 for the lowest; above and below may lie
+    anything."""
     pixel_representation: int
 
     @property
@@ -57,6 +60,8 @@ def describe(header: Header) -> PixelDescription:
         `not_decodable` for values outside what is decoded here, `too_many_frames` for more pixels than the limits.
     """
     dataset = header.dataset
+    bits_allocated = integer_of(dataset, "BitsAllocated", 8)
+    bits_stored = integer_of(dataset, "BitsStored", bits_allocated)
     description = PixelDescription(
         rows=integer_of(dataset, "Rows", 0),
         columns=integer_of(dataset, "Columns", 0),
@@ -64,8 +69,9 @@ def describe(header: Header) -> PixelDescription:
         samples_per_pixel=integer_of(dataset, "SamplesPerPixel", 1),
         photometric_interpretation=text_of(dataset, "PhotometricInterpretation").strip(),
         planar_configuration=integer_of(dataset, "PlanarConfiguration", 0),
-        bits_allocated=integer_of(dataset, "BitsAllocated", 8),
-        bits_stored=integer_of(dataset, "BitsStored", integer_of(dataset, "BitsAllocated", 8)),
+        bits_allocated=bits_allocated,
+        bits_stored=bits_stored,
+        high_bit=integer_of(dataset, "HighBit", bits_stored - 1),
         pixel_representation=integer_of(dataset, "PixelRepresentation", 0),
     )
     _check(description)
@@ -82,6 +88,7 @@ def _check(d: PixelDescription) -> None:
         f"planar configuration {d.planar_configuration}": d.planar_configuration in (0, 1),
         f"{d.bits_allocated} bits allocated": d.bits_allocated in (8, 16),
         f"{d.bits_stored} bits stored": 1 <= d.bits_stored <= d.bits_allocated,
+        f"{d.bits_stored} bits stored, high bit {d.high_bit}": d.bits_stored - 1 <= d.high_bit < d.bits_allocated,
         f"pixel representation {d.pixel_representation}": d.pixel_representation in (0, 1),
     }
     for what, holds in rules.items():
@@ -133,6 +140,11 @@ def _check_native(file: BinaryIO, header: Header, description: PixelDescription)
 def _check_encapsulated(file: BinaryIO, header: Header, description: PixelDescription) -> None:
     if header.pixel_data_length != UNDEFINED_LENGTH:
         raise not_decodable("The pixel data is not in fragments, but the transfer syntax is a compressed one.")
+    if header.transfer_syntax_uid != RLE_LOSSLESS and description.high_bit != description.bits_stored - 1:
+        raise not_decodable(
+            f"High Bit {description.high_bit} does not fit {description.bits_stored} bits stored: in this transfer "
+            f"syntax it can only be {description.bits_stored - 1}."
+        )
     _check_fragments(file, header.pixel_data_offset)
     frames = 0
     for codestream in codestreams(file, header, description):

@@ -17,6 +17,8 @@ DATA_TISSUE = 1
 DATA_COLOUR_FLOW = 2
 DATA_DOPPLER = range(2, 9)
 """Region Data Type: colour flow (2), spectral Doppler (3, 4), Doppler traces (5 to 7), volume trace (8)."""
+_DATA_NAMES = {10: "ECG trace", 11: "pulse trace", 13: "grey bar", 14: "colour bar"}
+"""Region Data Type, those that machines like to draw into the picture."""
 UNITS_CM = 3
 """Physical Units X/Y Direction (0018,6024/6026): cm."""
 
@@ -55,6 +57,10 @@ class UltrasoundRegion:
     def is_doppler(self) -> bool:
         return self.data_type in DATA_DOPPLER
 
+    @property
+    def is_in_cm(self) -> bool:
+        return (self.units_x, self.units_y) == (UNITS_CM, UNITS_CM)
+
     def overlaps(self, other: "UltrasoundRegion") -> bool:
         """Whether the two share a pixel."""
         return (
@@ -85,42 +91,59 @@ def shows_doppler(regions: Sequence[UltrasoundRegion]) -> bool:
 
 
 def choose_region(regions: Sequence[UltrasoundRegion], rows: int, columns: int) -> RegionChoice:
-    """Return the largest valid 2D tissue region, or the whole frame of `rows` x `columns` pixels without calibration.
+    """Return the 2D tissue region to score, or the whole frame of `rows` x `columns` pixels without calibration.
 
-    Of two equally large (a dual view) the first is taken.
+    Of several, one in cm on both axes goes before one that is not, then the largest, then the first (a dual view).
     """
-    whole = Box(x0=0, y0=0, x1=columns, y1=rows)
     tissue = [region for region in regions if region.is_tissue]
     if not tissue:
-        text = "There is no 2D tissue region in the header: the whole frame is scored, sizes are unknown."
-        return RegionChoice(box=whole, calibration=None, warnings=(text,))
-    boxes = [(region, _box(region, rows, columns)) for region in tissue]
-    valid = [(region, box) for region, box in boxes if box is not None]
-    if len(valid) < len(tissue):
+        return _whole_frame("There is no 2D tissue region in the header", rows, columns)
+    boxes = [(region, box) for region in tissue if (box := _box(region, rows, columns)) is not None]
+    if len(boxes) < len(tissue) or not all(_is_inside(region, rows, columns) for region in regions):
         # One region that does not fit shows that the image was scaled or cropped afterwards: then none can be trusted.
-        text = (
-            f"A tissue region of the header does not fit the image of {columns} x {rows} pixels, so the regions are "
-            "stale: the whole frame is scored, sizes are unknown."
-        )
-        return RegionChoice(box=whole, calibration=None, warnings=(text,))
-    region, box = max(valid, key=lambda pair: pair[1].width * pair[1].height)
-    several = (f"There are {len(valid)} tissue regions; the largest is scored.",) if len(valid) > 1 else ()
+        text = f"A region of the header does not fit the image of {columns} x {rows} pixels, so all of them are stale"
+        return _whole_frame(text, rows, columns)
+    region, box = max(boxes, key=lambda pair: (pair[0].is_in_cm, pair[1].width * pair[1].height))
     calibration, doubts = _calibration(region)
-    return RegionChoice(box=box, calibration=calibration, warnings=(*several, *doubts))
+    warnings = (*_several(tissue), *_disturbed(region, regions), *doubts)
+    return RegionChoice(box=box, calibration=calibration, warnings=warnings)
+
+
+def _whole_frame(reason: str, rows: int, columns: int) -> RegionChoice:
+    text = f"{reason}: the whole frame is scored, sizes are unknown."
+    return RegionChoice(box=Box(x0=0, y0=0, x1=columns, y1=rows), calibration=None, warnings=(text,))
+
+
+def _several(tissue: Sequence[UltrasoundRegion]) -> tuple[str, ...]:
+    if len(tissue) == 1:
+        return ()
+    of_those = " in cm" if len({region.is_in_cm for region in tissue}) > 1 else ""
+    return (f"There are {len(tissue)} tissue regions; the largest{of_those} is scored.",)
+
+
+def _disturbed(scored: UltrasoundRegion, regions: Sequence[UltrasoundRegion]) -> tuple[str, ...]:
+    """Return a sentence on what is drawn over the tissue. It is not cut out: there may be tissue between its lines."""
+    others = [one for one in regions if not (one.is_tissue or one.is_doppler) and one.overlaps(scored)]
+    names = dict.fromkeys(_DATA_NAMES.get(one.data_type, f"data type {one.data_type}") for one in others)
+    return (f"Part of the tissue region is no tissue ({', '.join(names)}): it is scored with it.",) if names else ()
 
 
 def _box(region: UltrasoundRegion, rows: int, columns: int) -> Box | None:
     """Return the region as a half-open box inside the frame, or None when it does not fit there."""
     x1, y1 = min(region.max_x + 1, columns), min(region.max_y + 1, rows)
-    fits = region.max_x <= columns - 1 + _OVERHANG_PX and region.max_y <= rows - 1 + _OVERHANG_PX
     large = x1 - region.min_x >= _MIN_SIDE_PX and y1 - region.min_y >= _MIN_SIDE_PX
-    if not (fits and large and region.min_x >= 0 and region.min_y >= 0):
+    if not (large and _is_inside(region, rows, columns)):
         return None
     return Box(x0=region.min_x, y0=region.min_y, x1=x1, y1=y1)
 
 
+def _is_inside(region: UltrasoundRegion, rows: int, columns: int) -> bool:
+    right, bottom = max(region.min_x, region.max_x), max(region.min_y, region.max_y)
+    return min(region.min_x, region.min_y) >= 0 and right < columns + _OVERHANG_PX and bottom < rows + _OVERHANG_PX
+
+
 def _calibration(region: UltrasoundRegion) -> tuple[Calibration | None, tuple[str, ...]]:
-    if (region.units_x, region.units_y) != (UNITS_CM, UNITS_CM):
+    if not region.is_in_cm:
         return None, (f"The units of the region are {region.units_x} and {region.units_y}, not cm: sizes are unknown.",)
     row_spacing_mm, column_spacing_mm = abs(region.delta_y) * 10, abs(region.delta_x) * 10
     low, high = _SPACING_RANGE_MM

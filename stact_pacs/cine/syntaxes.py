@@ -63,6 +63,8 @@ SUPPORTED_TRANSFER_SYNTAXES: tuple[str, ...] = tuple(DECODERS)
 JPEG_2000_FAMILY = frozenset(uid for uid in DECODERS if uid.rpartition(".")[2] in {"90", "91", "201", "202", "203"})
 """Codestreams that begin with an SIZ segment (ISO/IEC 15444-1)."""
 
+JPEG_LS = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+
 JPEG_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
 """Their components are stored as they are: no colour transform belongs to these codestreams."""
 
@@ -72,3 +74,14 @@ RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
     """Whether the pixel data is cut into fragments (PS3.5 A.4)."""
     return DECODERS[transfer_syntax_uid] is not DecoderName.NATIVE
+
+
+def decoder_package(transfer_syntax_uid: str) -> str:
+    """Return the name of the installed package whose code decodes."""
+    match DECODERS[transfer_syntax_uid]:
+        case DecoderName.NATIVE:
+            return "pydicom"
+        case DecoderName.PYLIBJPEG:
+            return "pylibjpeg-rle" if transfer_syntax_uid == RLE_LOSSLESS else "pylibjpeg-openjpeg"
+        case named:
+            return named.value

@@ -25,7 +25,7 @@ def init(
 
     file = make_installation(directory)
     console.print(f"Made {escape(str(file))}, the data folder and the database.")
-    console.print("Next: name the senders (receive.calling_ae_titles) and a [[destinations]] entry in it, then run:")
+    console.print("Next: name the senders (receive.calling_ae_titles) and a destination in it, then run:")
     console.print(f"  stact-pacs --config {escape(str(file))} check", soft_wrap=True)
     console.print(f"  stact-pacs --config {escape(str(file))} serve", soft_wrap=True)
 
@@ -46,5 +46,7 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
             console.print(f"    remedy: {escape(problem.remedy)}", soft_wrap=True, highlight=False)
         if not result.problems:
             console.print(f"[green]✓[/] {escape(result.name)}: {escape(result.summary)}", soft_wrap=True)
+        for part in result.parts:
+            console.print(f"    [green]✓[/] {escape(part)}", soft_wrap=True, highlight=False)
     if any(problem.fatal for result in checked for problem in result.problems):
         raise typer.Exit(Exit.REFUSED)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stact_pacs.cine.decode_messages import Declined, Ready, receive, send
+from stact_pacs.cine.decode_messages import Declined, Proved, receive, send
 from stact_pacs.cine.shared_frames import SharedFrames, frames_in
 from stact_pacs.errors import Reason
 
@@ -31,7 +31,7 @@ def framed(content: bytes) -> bytes:
 
 def test_what_is_sent_is_received(channel: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = channel
-    for message in (Ready(faults={"1.2": "Wrong."}), Declined(reason=Reason.NOT_DECODABLE, text="No.", remedy="Ä")):
+    for message in (Proved(fault="Wrong."), Declined(reason=Reason.NOT_DECODABLE, text="No.", remedy="Ä")):
         send(theirs, message)
         assert receive(ours, timeout_s=5) == (message, None)
 

@@ -15,8 +15,9 @@ from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.decode_process import DecodeProcess
 from stact_pacs.cine.known_answers import FOLDER
 from stact_pacs.domain import CineSource
-from stact_pacs.errors import Defect, Reason, Refused
+from stact_pacs.errors import Defect, Reason, Refused, Transient
 from stact_pacs.settings.scoring import Decoding
+from tests.unit.cine import frail_child
 from tests.unit.cine.endless_file import endless_file, signalled_in_the_middle
 
 GREY = np.arange(3 * 16 * 24, dtype=np.uint32).astype(np.uint8).reshape(3, 16, 24)
@@ -82,10 +83,19 @@ def test_one_process_decodes_many_cines_and_leaves_nothing_open(
     cine = source(write_image(GREY))
     decoder.decode(cine)
     ours, theirs = psutil.Process(), psutil.Process(decoder.pid)
-    before = ours.num_fds(), theirs.num_fds(), theirs.pid
+    before = ours.num_fds(), idle_fds(theirs), theirs.pid
     for _ in range(20):
         decoder.decode(cine)
-    assert (ours.num_fds(), theirs.num_fds(), decoder.pid) == before
+    assert (ours.num_fds(), idle_fds(theirs), decoder.pid) == before
+
+
+def idle_fds(process: psutil.Process) -> int:
+    """Count what it holds open when it waits: the file of the last answer, it closes a moment after that."""
+    counts = []
+    for _ in range(20):
+        time.sleep(0.01)
+        counts.append(process.num_fds())
+    return min(counts)
 
 
 def test_a_refusal_comes_back_with_its_reason_and_remedy(decoder: DecodeProcess, write_image: Any, source: Any) -> None:
@@ -170,3 +180,35 @@ def test_a_transfer_syntax_that_is_decoded_wrongly_here_is_refused(
     refused = refusal(decoder, source(write_image(GREY)))
     assert refused.text == "It is decoded wrongly here."
     assert "Install" in refused.remedy
+
+
+@pytest.fixture(scope="module")
+def frail() -> Iterator[DecodeProcess]:
+    decoder = DecodeProcess(Decoding(), module=frail_child.__name__, proof_s=6)
+    yield decoder
+    decoder.close()
+
+
+def test_a_decoder_that_dies_of_its_known_answers_or_never_ends_is_at_fault_alone(frail: DecodeProcess) -> None:
+    faults = frail.faults()
+    assert set(faults) == {frail_child.DEADLY, frail_child.BROKEN, frail_child.ENDLESS}
+    assert "SIGSEGV" in faults[frail_child.DEADLY]
+    assert "ImportError" in faults[frail_child.BROKEN]
+    assert "without end" in faults[frail_child.ENDLESS]
+
+
+def test_beside_a_decoder_that_dies_the_others_work(frail: DecodeProcess, write_image: Any, source: Any) -> None:
+    assert np.array_equal(frail.decode(source(write_image(GREY))).frames, GREY)
+    assert "SIGSEGV" in refusal(frail, source(FOLDER / f"{frail_child.DEADLY}.dcm")).text
+    assert "without end" in refusal(frail, source(FOLDER / f"{frail_child.ENDLESS}.dcm")).text
+
+
+def test_the_processes_that_died_of_known_answers_leave_nothing_behind(frail: DecodeProcess) -> None:
+    frail.faults()
+    children = [child.pid for child in psutil.Process().children() if frail_child.__name__ in child.cmdline()]
+    assert children == [frail.pid]
+
+
+def test_a_process_that_does_not_start_at_all_is_no_fault_of_a_decoder() -> None:
+    with pytest.raises(Transient, match="does not start"):
+        DecodeProcess(Decoding(), module="tests.unit.cine.no_such_module").faults()

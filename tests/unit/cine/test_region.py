@@ -53,6 +53,69 @@ def test_of_two_tissue_regions_the_larger_is_scored_and_a_warning_says_so() -> N
     assert "2 tissue regions" in choice.warnings[0]
 
 
+ECG = replace(TISSUE, spatial_format=4, data_type=10, min_y=90, max_y=99, units_x=4, units_y=0, delta_y=0.0)
+GREY_BAR = UltrasoundRegion(
+    spatial_format=0, data_type=13, min_x=150, min_y=20, max_x=160, max_y=60, units_x=0, units_y=0, delta_x=0, delta_y=0
+)
+ABOVE_ECG = replace(TISSUE, max_y=89)
+
+
+def test_beside_an_ecg_and_a_grey_bar_the_tissue_is_scored_without_a_word() -> None:
+    choice = choose_region([GREY_BAR, ECG, ABOVE_ECG], rows=100, columns=200)
+    assert choice.box == Box(x0=10, y0=20, x1=110, y1=90)
+    assert choice.calibration == Calibration(row_spacing_mm=0.2, column_spacing_mm=0.1)
+    assert choice.warnings == ()
+
+
+@pytest.mark.parametrize("other", [replace(ECG, max_y=101), replace(GREY_BAR, max_x=201), replace(GREY_BAR, min_x=250)])
+def test_any_region_outside_the_image_shows_that_all_of_them_are_stale(other: UltrasoundRegion) -> None:
+    choice = choose_region([ABOVE_ECG, other], rows=100, columns=200)
+    assert (choice.box, choice.calibration) == (WHOLE, None)
+    assert "stale" in choice.warnings[0]
+
+
+@pytest.mark.parametrize("other", [replace(ECG, max_x=200, max_y=100), replace(GREY_BAR, max_x=200)])
+def test_an_overhang_of_one_pixel_of_any_region_proves_nothing(other: UltrasoundRegion) -> None:
+    assert choose_region([ABOVE_ECG, other], rows=100, columns=200).calibration is not None
+
+
+def test_a_bar_may_be_as_narrow_as_it_likes() -> None:
+    narrow = replace(GREY_BAR, max_x=GREY_BAR.min_x)
+    assert choose_region([TISSUE, narrow], rows=100, columns=200).calibration is not None
+
+
+@pytest.mark.parametrize(("other", "name"), [(ECG, "ECG trace"), (replace(GREY_BAR, min_x=100), "grey bar")])
+def test_what_is_drawn_over_the_tissue_is_told_and_nothing_is_cut_off_as_a_nodule_may_lie_there(
+    other: UltrasoundRegion, name: str
+) -> None:
+    choice = choose_region([TISSUE, other], rows=100, columns=200)
+    assert choice.box == Box(x0=10, y0=20, x1=110, y1=100)
+    assert choice.calibration is not None
+    assert choice.warnings == (f"Part of the tissue region is no tissue ({name}): it is scored with it.",)
+
+
+def test_of_an_equal_dual_view_the_first_is_scored() -> None:
+    left, right = replace(TISSUE, max_x=59), replace(TISSUE, min_x=60)
+    assert choose_region([left, right], rows=100, columns=200).box == Box(x0=10, y0=20, x1=60, y1=100)
+    assert choose_region([right, left], rows=100, columns=200).box == Box(x0=60, y0=20, x1=110, y1=100)
+
+
+@pytest.mark.parametrize("uncalibrated", [{"units_x": 0}, {"units_y": 0}, {"units_x": 0, "units_y": 0}])
+def test_a_tissue_region_in_cm_goes_before_a_larger_one_that_is_not(uncalibrated: dict[str, int]) -> None:
+    small = replace(TISSUE, max_x=50)
+    choice = choose_region([replace(TISSUE, **uncalibrated), small], rows=100, columns=200)
+    assert choice.box == Box(x0=10, y0=20, x1=51, y1=100)
+    assert choice.calibration is not None
+    assert choice.warnings == ("There are 2 tissue regions; the largest in cm is scored.",)
+
+
+def test_of_uncalibrated_regions_the_largest_is_scored() -> None:
+    small = replace(TISSUE, max_x=50, units_x=0)
+    choice = choose_region([small, replace(TISSUE, units_x=0)], rows=100, columns=200)
+    assert choice.box.width == 100
+    assert choice.calibration is None
+
+
 def test_the_sign_of_a_delta_is_only_a_direction() -> None:
     choice = choose_region([replace(TISSUE, delta_x=-0.01)], rows=100, columns=200)
     assert choice.calibration == Calibration(row_spacing_mm=0.2, column_spacing_mm=0.1)
