@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ import sqlalchemy as sa
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
 
+CANARY = b"CANARY"
+"""In every name and number of a patient that a promise sends; it must not come out."""
 _START_TIMEOUT_S = 240
 _STOP_AGAIN_S = 15
 _NOT_EPHEMERAL = range(20_000, 32_000)
@@ -67,6 +70,8 @@ class Site:
     ) -> Iterator["ReceiveRole"]:
         """Run the receive role for the block; killed at the end if it still runs.
 
+        Whatever the block was about, nothing of a patient may be in the log after it.
+
         Parameters
         ----------
         only
@@ -93,6 +98,7 @@ class Site:
                 yield ReceiveRole(process, self.port)
             finally:
                 process.kill()
+        assert CANARY not in self.log.read_bytes()
 
 
 class ReceiveRole:
@@ -103,6 +109,7 @@ class ReceiveRole:
         self.port = port
         self._wait_until_it_listens()
         self._system_view = psutil.Process(process.pid)
+        assert may_write_core_files(process.pid) is False
 
     def kill(self) -> None:
         """Kill it as a power cut does, but for the page cache."""
@@ -152,6 +159,12 @@ class ReceiveRole:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
+
+
+def may_write_core_files(pid: int) -> bool:
+    """Return whether the kernel would leave a core file of this process."""
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    return re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE) is None
 
 
 def new_site(
