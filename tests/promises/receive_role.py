@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
+from tests.integration.loopback_namespace import wait_until
 
 CANARY = b"CANARY"
 """In every name and number of a patient that a promise sends; it must not come out."""
@@ -146,9 +147,34 @@ class ReceiveRole:
         """Begin the peak anew."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
-    def threads_and_descriptors(self) -> tuple[int, int]:
-        """Return how many of each it has."""
-        return self._system_view.num_threads(), self._system_view.num_fds()
+    def threads(self) -> int:
+        """Return how many it has."""
+        count: int = self._system_view.num_threads()
+        return count
+
+    def threads_at_rest(self) -> int:
+        """Return how many threads it has when it serves nobody."""
+        found: list[int] = []
+
+        def has_settled() -> bool:
+            found.append(self.threads())
+            return self.connections() == 0 and len(found) >= 10 and len(set(found[-10:])) == 1
+
+        wait_until(has_settled, what="the role is at rest")
+        return found[-1]
+
+    def connections(self) -> int:
+        """Return how many it has with peers."""
+        tcp = self._system_view.net_connections("tcp")
+        return sum(connection.status != psutil.CONN_LISTEN for connection in tcp)
+
+    def open_files(self) -> list[str]:
+        """Return what its descriptors stand for: the paths of files, and the numbers of sockets and pipes."""
+        found = []
+        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(str(descriptor.readlink()))
+        return sorted(found)
 
     def _wait_until_it_listens(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S

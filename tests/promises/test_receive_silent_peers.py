@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.certificates import Authority
@@ -163,46 +162,24 @@ def echo_s(port: int, context: ssl.SSLContext | None) -> float:
     return time.monotonic() - began
 
 
-def connections(role: ReceiveRole) -> int:
-    """Return how many connections the role has."""
-    tcp = psutil.Process(role.process.pid).net_connections("tcp")
-    return sum(connection.status != psutil.CONN_LISTEN for connection in tcp)
-
-
-def threads(role: ReceiveRole) -> int:
-    return role.threads_and_descriptors()[0]
-
-
-def threads_at_rest(role: ReceiveRole) -> int:
-    """Return how many threads the role has when it serves nobody."""
-    found: list[int] = []
-
-    def has_settled() -> bool:
-        found.append(threads(role))
-        return connections(role) == 0 and len(found) >= 10 and len(set(found[-10:])) == 1
-
-    wait_until(has_settled, what="the role is at rest")
-    return found[-1]
-
-
 def longest_echo_s(role: ReceiveRole, kinds: list[Kind], context: ssl.SSLContext | None, *, deadline_s: float) -> float:
     """Let the attack go on while the known peer tries; return its longest try when nothing is left of the attack.
 
     Those that are slow go on to the last, when nobody comes again: what each says must not give it more time.
     """
     echo_s(role.port, context)
-    at_rest, pause_s = threads_at_rest(role), max(0.5, deadline_s / 10)
+    at_rest, pause_s = role.threads_at_rest(), max(0.5, deadline_s / 10)
     with closing(Attack(role.port, kinds, pause_s=pause_s)) as attack:
         waited: list[float] = []
         while len(waited) < TRIES or attack.rounds < FEWEST_ROUNDS:
             attack.go_on(come_again=COME_AGAIN)
             waited.append(echo_s(role.port, context))
             time.sleep(pause_s / 5)
-        assert connections(role) >= 16, "the attack is over before its end"
+        assert role.connections() >= 16, "the attack is over before its end"
 
         def all_are_gone() -> bool:
             attack.go_on()
-            return connections(role) == 0 and threads(role) == at_rest
+            return role.connections() == 0 and role.threads() == at_rest
 
         wait_until(all_are_gone, timeout_s=deadline_s + AFTER_THE_DEADLINE_S, what="all are gone")
     assert attack.most_bytes_of_one >= FEWEST_BYTES_OF_ONE
