@@ -110,7 +110,7 @@ class ReceiveRole:
         self.port = port
         self._wait_until_it_listens()
         self._system_view = psutil.Process(process.pid)
-        assert may_write_core_files(process.pid) is False
+        wait_until(lambda: not may_write_core_files(process.pid), timeout_s=60, what="it may write no core file")
 
     def kill(self) -> None:
         """Kill it as a power cut does, but for the page cache."""
