@@ -1,8 +1,13 @@
-"""A limit of memory for a process of ours."""
+"""How much memory a process of ours may have, and that none of it is left on the disk when it crashes."""
 
 import resource
 
 _BYTES_PER_MB = 1_000_000
+
+
+def forbid_core_files() -> None:
+    """Let neither this process nor those that it starts write a core file: their memory holds patients."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def limit_memory(limit_mb: int) -> None:

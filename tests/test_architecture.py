@@ -54,6 +54,20 @@ def test_only_the_worker_and_the_timers_catch_everything() -> None:
     assert found <= {"queue/worker.py", "queue/timers.py"}
 
 
+def names_in(path: Path) -> set[str]:
+    """Return every name that a module uses or imports, and every attribute that it asks for."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
+    asked = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return imported | asked | {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def test_nothing_unpacks_an_archive() -> None:
+    """Entries of an archive may be links, or have names that lead out of the folder they are unpacked into."""
+    unpacking = {"tarfile", "TarFile", "ZipFile", "extract", "extractall", "unpack_archive"}
+    assert [path for path in PACKAGE.rglob("*.py") if names_in(path) & unpacking] == []
+
+
 def test_top_level_folders_are_the_agreed_ones() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     folders = {line.split("/")[0] for line in tracked.splitlines() if "/" in line and not line.startswith(".")}

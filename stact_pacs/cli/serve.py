@@ -13,6 +13,7 @@ from stact_pacs import app as application
 from stact_pacs.cli.context import load_settings, settings_path
 from stact_pacs.cli.output import Exit, error_console, print_error
 from stact_pacs.errors import Misconfigured
+from stact_pacs.memory import forbid_core_files
 from stact_pacs.roles import ROLES
 from stact_pacs.supervisor import PARENT_VARIABLE
 
@@ -31,6 +32,7 @@ def serve(
     """Receive, score, deliver and report until stopped (Ctrl-C or SIGTERM)."""
     if only is not None and only not in ROLES:
         raise typer.BadParameter(f"{only!r} is not one of {', '.join(ROLES)}", param_hint="--only")
+    forbid_core_files()
     app = application.build(load_settings(ctx))
     stop = _stop_on_signal()
     try:

@@ -1,4 +1,7 @@
-"""Data sets as no machine should send them, built element by element in Explicit VR Little Endian."""
+"""Data sets as no machine should send them, built element by element in Explicit VR Little Endian.
+
+Canaries are in the patient's names and numbers, and where a complaint about a value could quote it.
+"""
 
 import random
 import struct
@@ -66,7 +69,7 @@ def _deep_sequence(uid: str, chance: random.Random) -> bytes:
 
 def _many_frames(uid: str, chance: random.Random) -> bytes:
     frames = chance.choice(
-        (b"100000", b"2147483647", b"99999999999999999999", b"1e99", b"-1", b"abc ", b"", b"1" * 60000)
+        (b"100000", b"2147483647", b"99999999999999999999", b"1e99", b"-1", b"CANARY", b"", b"1" * 60000)
     )
     size = struct.pack("<H", 65535)
     return data_set(uid, NumberOfFrames=frames, Rows=size, Columns=size, SamplesPerPixel=size)
@@ -74,21 +77,24 @@ def _many_frames(uid: str, chance: random.Random) -> bytes:
 
 def _bad_character_set(uid: str, chance: random.Random) -> bytes:
     charset = chance.choice(
-        (b"ISO_IR 999", b"\\\\\\ISO 2022 IR 87", b"\xff\xfe", b"ISO 2022 IR 149\\utf-7", b"x" * 9999)
+        (b"ISO_IR CANARY", b"\\\\\\ISO 2022 IR 87", b"\xff\xfe", b"ISO 2022 IR 149\\utf-7", b"x" * 9999)
     )
-    name = bytes(chance.randrange(256) for _ in range(200))
+    name = b"CANARY" + bytes(chance.randrange(256) for _ in range(200))
     return data_set(uid, SpecificCharacterSet=charset, PatientName=name, SeriesDescription=name, StationName=name)
 
 
 def _bad_uid(uid: str, chance: random.Random) -> bytes:
     keyword = chance.choice(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"))
-    value = chance.choice((b"", None, b"\0\0", b"1." * 40, b"../../etc/passwd", b"1.2\\1.3", b"\xff" * 64, b"1.2.3\n"))
+    value = chance.choice(
+        (b"", None, b"\0\0", b"1." * 40, b"../../etc/passwd", b"1.2\\1.3", b"\xff" * 64, b"1.2.3\n", b"CANARY")
+    )
     return data_set(uid, **{keyword: value})
 
 
 def _long_strings(uid: str, chance: random.Random) -> bytes:
     words = ("StudyDescription", "SeriesDescription", "Manufacturer", "BodyPartExamined", "PatientID", "Modality")
-    return data_set(uid, **{word: chance.choice((b"A", b"\\", b"\x1b$B", b"\xe2\x80\xae")) * 21000 for word in words})
+    choices = (b"CANARY", b"\\", b"\x1b$B", b"\xe2\x80\xae")
+    return data_set(uid, **{word: (chance.choice(choices) * 21000)[:63000] for word in words})
 
 
 def _lying_length(uid: str, chance: random.Random) -> bytes:

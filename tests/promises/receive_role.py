@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,10 @@ import sqlalchemy as sa
 
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
+from tests.integration.loopback_namespace import wait_until
 
+CANARY = b"CANARY"
+"""In every name and number of a patient that a promise sends; it must not come out."""
 _START_TIMEOUT_S = 240
 _STOP_AGAIN_S = 15
 _NOT_EPHEMERAL = range(20_000, 32_000)
@@ -67,6 +71,8 @@ class Site:
     ) -> Iterator["ReceiveRole"]:
         """Run the receive role for the block; killed at the end if it still runs.
 
+        Whatever the block was about, nothing of a patient may be in the log after it.
+
         Parameters
         ----------
         only
@@ -93,6 +99,7 @@ class Site:
                 yield ReceiveRole(process, self.port)
             finally:
                 process.kill()
+        assert CANARY not in self.log.read_bytes()
 
 
 class ReceiveRole:
@@ -103,6 +110,7 @@ class ReceiveRole:
         self.port = port
         self._wait_until_it_listens()
         self._system_view = psutil.Process(process.pid)
+        wait_until(lambda: not may_write_core_files(process.pid), timeout_s=60, what="it may write no core file")
 
     def kill(self) -> None:
         """Kill it as a power cut does, but for the page cache."""
@@ -139,9 +147,34 @@ class ReceiveRole:
         """Begin the peak anew."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
-    def threads_and_descriptors(self) -> tuple[int, int]:
-        """Return how many of each it has."""
-        return self._system_view.num_threads(), self._system_view.num_fds()
+    def threads(self) -> int:
+        """Return how many it has."""
+        count: int = self._system_view.num_threads()
+        return count
+
+    def threads_at_rest(self) -> int:
+        """Return how many threads it has when it serves nobody."""
+        found: list[int] = []
+
+        def has_settled() -> bool:
+            found.append(self.threads())
+            return self.connections() == 0 and len(found) >= 10 and len(set(found[-10:])) == 1
+
+        wait_until(has_settled, what="the role is at rest")
+        return found[-1]
+
+    def connections(self) -> int:
+        """Return how many it has with peers."""
+        tcp = self._system_view.net_connections("tcp")
+        return sum(connection.status != psutil.CONN_LISTEN for connection in tcp)
+
+    def open_files(self) -> list[str]:
+        """Return what its descriptors stand for: the paths of files, and the numbers of sockets and pipes."""
+        found = []
+        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(str(descriptor.readlink()))
+        return sorted(found)
 
     def _wait_until_it_listens(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -152,6 +185,12 @@ class ReceiveRole:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
+
+
+def may_write_core_files(pid: int) -> bool:
+    """Return whether the kernel would leave a core file of this process."""
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    return re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE) is None
 
 
 def new_site(

@@ -28,22 +28,37 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def role(site: Site) -> Iterator[ReceiveRole]:
-    with site.running() as role:
+def temporary(tmp_path: Path) -> Path:
+    """The folder that the role is given for temporary files."""
+    (tmp_path / "temporary").mkdir()
+    return tmp_path / "temporary"
+
+
+@pytest.fixture
+def role(site: Site, temporary: Path) -> Iterator[ReceiveRole]:
+    with site.running(environment={"TMPDIR": str(temporary)}) as role:
         with sending(role.port, map(uid_of, range(1_000_000, 1_000_032)), content_maker(), count=8) as senders:
             wait_until_sent(senders, timeout_s=60)  # what is made once is made
         yield role
+        role.threads_at_rest()
+        assert site.files("incoming") == []
+        assert_unused(temporary, role)
         role.stop()
-    assert site.files("incoming") == []
 
 
-def test_thousands_of_associations_leave_nothing(role: ReceiveRole, site: Site, scale: int) -> None:
+def assert_unused(folder: Path, role: ReceiveRole) -> None:
+    """No file is in the folder, nor one open that has lost its name there."""
+    assert list(folder.iterdir()) == []
+    assert [path for path in role.open_files() if path.startswith(str(folder))] == []
+
+
+def test_thousands_of_associations_leave_nothing(role: ReceiveRole, site: Site, temporary: Path, scale: int) -> None:
     content, before_mib = content_maker(), role.resident_mib()
     aborted = set(random.Random(1).sample(range(ASSOCIATIONS * scale), ABORTED * scale))
     for number in range(ASSOCIATIONS * scale):
         uid = uid_of(number)
         if number in aborted:
-            abort_in_the_middle(role.port, uid, content(uid))
+            abort_in_the_middle(role, temporary, uid, content(uid))
         else:
             with association(role.port) as scu:
                 assert scu.echo() == SUCCESS
@@ -53,15 +68,19 @@ def test_thousands_of_associations_leave_nothing(role: ReceiveRole, site: Site, 
     assert not aborted & {int(uid.rsplit(".", 1)[1]) - 10_000_000 for uid in site.recorded()}
 
 
-def abort_in_the_middle(port: int, uid: str, data_set: bytes) -> None:
-    peer = Scu(port).peer
+def abort_in_the_middle(role: ReceiveRole, temporary: Path, uid: str, data_set: bytes) -> None:
+    peer = Scu(role.port).peer
     peer.say(words.p_data(3, words.store_request(uid), command=True))
-    peer.say(words.p_data(3, data_set[: len(data_set) // 2], last=False) + ABORT)
+    peer.say(words.p_data(3, data_set[: len(data_set) // 2], last=False))
+    assert_unused(temporary, role)
+    peer.say(ABORT)
     assert peer.hear()[0] == 0  # it hangs up
     peer.close()
 
 
-def test_a_very_long_cine_passes_through_in_little_memory(role: ReceiveRole, site: Site, scale: int) -> None:
+def test_a_very_long_cine_passes_through_in_little_memory(
+    role: ReceiveRole, site: Site, temporary: Path, scale: int
+) -> None:
     uid, pieces = uid_of(1), int(LONG_CINE_MIB * 2**20 * scale) // PIECE_BYTES
     role.forget_peak()
     before_mib = role.peak_mib()
@@ -71,6 +90,8 @@ def test_a_very_long_cine_passes_through_in_little_memory(role: ReceiveRole, sit
         piece = words.p_data(3, bytes(PIECE_BYTES), last=False)
         for _ in range(pieces - 1):
             scu.peer.say(piece)
+        assert_unused(temporary, role)
+        assert len(site.files("incoming")) == 1
         assert scu.finish(bytes(PIECE_BYTES)) == SUCCESS
     assert role.peak_mib() < LARGEST_PEAK_MIB
     assert role.peak_mib() - before_mib < LARGEST_GROWTH_MIB

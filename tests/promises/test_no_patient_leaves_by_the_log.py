@@ -1,10 +1,12 @@
 """Nothing of a patient is in the log, in tracebacks, metrics, pages, temporary files or names of files."""
 
+import json
 import urllib.request
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
+import psutil
 import pydicom
 import pytest
 
@@ -12,8 +14,9 @@ from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.train.phantom_dicom import write_phantom_dicom
 from tests.integration.loopback_namespace import wait_until
 from tests.integration.receiving import free_port
-from tests.promises.receive_role import ReceiveRole, Site, new_site
-from tests.promises.senders import association
+from tests.promises.mutants import Mutant, copied
+from tests.promises.receive_role import ReceiveRole, Site, may_write_core_files, new_site
+from tests.promises.senders import NO_ANSWER, SUCCESS, association, content_maker, store_each, uid_of
 from tests.unit.receive import wire_words as words
 
 pytestmark = pytest.mark.slow
@@ -57,6 +60,16 @@ port = {closed_port}
 ae_title = "AWAY"
 """
 SETTLED = ("DELIVERING", "DONE", "NOT_SCORED", "FAILED")
+QUOTES_A_PATIENT = Mutant(
+    "receive/inbox.py",
+    f"""
+_commit = Incoming.commit
+def _fall_once(self):
+    Incoming.commit = _commit
+    raise ValueError("{CANARIES["PatientName"]}")
+Incoming.commit = _fall_once
+""",
+)
 PAGES = ("health", "metrics", "api/jobs", "", "reports/index.html")
 
 
@@ -115,17 +128,29 @@ def test_no_canary_is_found_in_what_the_service_writes(tmp_path: Path) -> None:
             _sha256, path = site.recorded()[f"{cine.SOPInstanceUID[:50]}.4"]
             path.unlink()  # the worker falls over it
             wait_until(lambda: is_settled(service, site, stored), timeout_s=600, what="everything is settled")
+            assert [each for each in processes(service) if may_write_core_files(each)] == []
             pages = [fetched(web_port, page) for page in PAGES]
             service.stop()
     assert canaries_in(path.read_bytes() for path in site.files("objects")) == sorted(TOKENS), "they were not sent"
     written = site.log.read_bytes()
-    assert b"instance_received" in written
-    assert b'"level": "debug"' in written
+    assert {"instance_received", "job_failed", "delivery_retried"} <= logged(written, "action")
+    assert "debug" in logged(written, "level")
     assert canaries_in([written]) == []
     assert canaries_in(pages) == []
     assert canaries_in(file.read_bytes() for file in (tmp_path / "tmp").rglob("*") if file.is_file()) == []
     assert canaries_in(str(file).encode() for file in tmp_path.rglob("*")) == []
     assert canaries_in(detail.encode() for (detail,) in site.ask("SELECT detail FROM events")) == []
+
+
+def test_an_error_that_quotes_a_patient_is_told_without_its_text(tmp_path: Path) -> None:
+    site, package = new_site(tmp_path / "site"), copied(tmp_path / "copy", QUOTES_A_PATIENT)
+    with site.running(package=package) as role:
+        statuses = store_each(role.port, [uid_of(1), uid_of(2)], content_maker())
+        role.stop()
+    assert statuses == {uid_of(1): NO_ANSWER, uid_of(2): SUCCESS}
+    [error] = [line["error"] for line in lines(site.log.read_bytes()) if line.get("action") == "unforeseen_error"]
+    assert error.startswith("Unexpected ValueError at ")
+    assert canaries_in([site.log.read_bytes()]) == []
 
 
 def is_settled(service: ReceiveRole, site: Site, jobs: int) -> bool:
@@ -134,6 +159,25 @@ def is_settled(service: ReceiveRole, site: Site, jobs: int) -> bool:
     states = [state for (state,) in site.ask("SELECT state FROM jobs")]
     refused = "SELECT DISTINCT destination FROM deliveries WHERE attempts > 0"
     return len(states) == jobs and set(states) <= set(SETTLED) and len(site.ask(refused)) == 2
+
+
+def processes(service: ReceiveRole) -> list[int]:
+    """Return the supervisor, its roles, and the process that decodes."""
+    found = [
+        service.process.pid,
+        *(child.pid for child in psutil.Process(service.process.pid).children(recursive=True)),
+    ]
+    assert len(found) >= 6
+    return found
+
+
+def logged(written: bytes, field: str) -> set[str]:
+    """Return the values of a field in all lines of the log."""
+    return {line[field] for line in lines(written) if field in line}
+
+
+def lines(written: bytes) -> list[dict[str, str]]:
+    return [json.loads(line) for line in written.splitlines() if line.startswith(b"{")]
 
 
 def fetched(port: int, page: str) -> bytes:

@@ -7,10 +7,10 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.certificates import Authority
@@ -22,11 +22,17 @@ SILENT_PEERS = 200
 ATTACKERS = [f"127.0.0.{n}" for n in range(66, 76)]
 """Where they come from; the known peer comes from 127.0.0.1."""
 COME_AGAIN = 40
-"""How many of those that were cut come again every second: more than may be without an association at once."""
+"""How many of those that were cut come again in every round: more than may be without an association at once."""
 TRIES = 50
+FEWEST_ROUNDS = 10
+FEWEST_HALF_FRAGMENTS = 10
+FEWEST_BYTES_OF_ONE = 3
+"""Said by a peer on one connection, in as many rounds, before it was cut."""
+AFTER_THE_DEADLINE_S = 5.0
 LONGEST_ECHO_S = 1.0
 KNOWN_PEER = '[[receive.peers]]\nae_title = "CART"\naddresses = ["127.0.0.1"]\n'
 REQUEST = words.association_request()
+FRAGMENT = words.p_data(1, words.echo_request(), command=True)
 RELEASE_REQUEST = b"\x05\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 ACCEPT, DATA, RELEASED = 2, 4, 6
 
@@ -34,27 +40,42 @@ Opening = Callable[[socket.socket], socket.socket]
 """What a peer does before it falls silent; returns the socket to go on with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a peer tries the patience of the listener."""
+
+    opening: Opening
+    trickle: bytes = b""
+    """What it says after that, one byte in a round; empty for one that is silent."""
+
+
 def say(words_before_silence: bytes, connection: socket.socket) -> socket.socket:
     connection.sendall(words_before_silence)
     return connection
 
 
-def half_a_fragment(connection: socket.socket) -> socket.socket:
-    """Take an association, if there is one left for strangers, and send half of a P-DATA-TF in it."""
+def half_a_fragment(sent: list[None], connection: socket.socket) -> socket.socket:
+    """Take an association, if there is one left for strangers, and send half of a P-DATA-TF in it, noted in `sent`."""
     connection.sendall(REQUEST)
     if connection.recv(4096)[:1] == bytes((ACCEPT,)):
-        connection.sendall(words.p_data(1, words.echo_request(), command=True)[:20])
+        connection.sendall(FRAGMENT[:20])
+        sent.append(None)
     return connection
 
 
-PLAIN = [partial(say, b""), partial(say, b""), partial(say, REQUEST[:3]), partial(say, REQUEST[:99]), half_a_fragment]
+def plain_kinds(half_fragments: list[None]) -> list[Kind]:
+    half = partial(half_a_fragment, half_fragments)
+    said = [partial(say, REQUEST[:count]) for count in (0, 3, 99)]
+    return [Kind(said[0], REQUEST), *map(Kind, said), Kind(half), Kind(half, FRAGMENT[20:])]
 
 
-def openings_of_tls(context: ssl.SSLContext) -> list[Opening]:
-    hello = client_hello()
-    silent_after_handshake = context.wrap_socket
-    half_a_request = lambda connection: say(REQUEST[:99], context.wrap_socket(connection))  # noqa: E731 - one of a list
-    return [partial(say, b""), partial(say, hello[:60]), partial(say, hello), silent_after_handshake, half_a_request]
+def tls_kinds(half_fragments: list[None], context: ssl.SSLContext) -> list[Kind]:
+    hello, shake_hands = client_hello(), context.wrap_socket
+    said = [partial(say, hello[:count]) for count in (0, 60, len(hello))]
+    half_a_request = lambda connection: say(REQUEST[:99], shake_hands(connection))  # noqa: E731 - one of a list
+    half = lambda connection: half_a_fragment(half_fragments, shake_hands(connection))  # noqa: E731 - the same
+    in_the_clear = [Kind(said[0], hello), *map(Kind, said)]
+    return [*in_the_clear, Kind(shake_hands), Kind(shake_hands, REQUEST), Kind(half_a_request), Kind(half)]
 
 
 def client_hello() -> bytes:
@@ -67,41 +88,50 @@ def client_hello() -> bytes:
 
 
 class Attack:
-    """Silent peers of several kinds; the first kind says one byte a second. Who was cut comes again."""
+    """Silent and slow peers of several kinds, in rounds with a pause between them. Who was cut may come again."""
 
-    def __init__(self, port: int, openings: list[Opening], trickle: bytes) -> None:
+    def __init__(self, port: int, kinds: list[Kind], *, pause_s: float) -> None:
+        self.rounds = 0
+        self.most_bytes_of_one = 0
+        """Said one by one on one connection that was not cut."""
         self._port = port
-        self._openings = openings
-        self._trickle = trickle
+        self._kinds = kinds
+        self._pause_s = pause_s
         self._trickled = [0] * SILENT_PEERS
         self._connections = [self._open(n) for n in range(SILENT_PEERS)]
-        self._next_round_at_s = time.monotonic() + 1
+        self._next_round_at_s = time.monotonic() + pause_s
 
-    def go_on(self) -> None:
-        """With pauses of a second: some of those that were cut come again, and the trickling ones say a byte."""
+    def go_on(self, *, come_again: int = 0) -> None:
+        """Do a round if it is due: so many of those that were cut come again, and the slow ones say a byte."""
         if time.monotonic() < self._next_round_at_s:
             return
         cut = [n for n, connection in enumerate(self._connections) if is_cut(connection)]
-        for n in cut[:COME_AGAIN]:
+        for n in cut[:come_again]:
             self._connections[n].close()
             self._connections[n] = self._open(n)
-        for n, connection in enumerate(self._connections):
-            if n % len(self._openings) == 0 and n not in cut:
-                with contextlib.suppress(OSError):
-                    connection.send(self._trickle[self._trickled[n] :][:1])
-                self._trickled[n] += 1
-        self._next_round_at_s = time.monotonic() + 1
+        for n in set(range(SILENT_PEERS)).difference(cut):
+            self._say_a_byte(n)
+        self.rounds += 1
+        self._next_round_at_s = time.monotonic() + self._pause_s
 
     def close(self) -> None:
         for connection in self._connections:
             connection.close()
+
+    def _say_a_byte(self, n: int) -> None:
+        due = self._kinds[n % len(self._kinds)].trickle[self._trickled[n] :][:1]
+        if due:
+            with contextlib.suppress(OSError):
+                self._connections[n].send(due)
+                self._trickled[n] += 1
+                self.most_bytes_of_one = max(self.most_bytes_of_one, self._trickled[n])
 
     def _open(self, n: int) -> socket.socket:
         self._trickled[n] = 0
         source = ATTACKERS[n % len(ATTACKERS)]
         connection = socket.create_connection(("127.0.0.1", self._port), timeout=10, source_address=(source, 0))
         try:
-            return self._openings[n % len(self._openings)](connection)
+            return self._kinds[n % len(self._kinds)].opening(connection)
         except OSError:  # cut while it did so
             return connection
 
@@ -132,67 +162,55 @@ def echo_s(port: int, context: ssl.SSLContext | None) -> float:
     return time.monotonic() - began
 
 
-def connections(role: ReceiveRole) -> int:
-    """Return how many connections the role has."""
-    tcp = psutil.Process(role.process.pid).net_connections("tcp")
-    return sum(connection.status != psutil.CONN_LISTEN for connection in tcp)
+def longest_echo_s(role: ReceiveRole, kinds: list[Kind], context: ssl.SSLContext | None, *, deadline_s: float) -> float:
+    """Let the attack go on while the known peer tries; return its longest try when nothing is left of the attack.
 
-
-def threads(role: ReceiveRole) -> int:
-    return role.threads_and_descriptors()[0]
-
-
-def threads_at_rest(role: ReceiveRole) -> int:
-    """Return how many threads the role has when it serves nobody."""
-    found: list[int] = []
-
-    def has_settled() -> bool:
-        found.append(threads(role))
-        return connections(role) == 0 and len(found) >= 10 and len(set(found[-10:])) == 1
-
-    wait_until(has_settled, what="the role is at rest")
-    return found[-1]
-
-
-def longest_echo_s(
-    role: ReceiveRole, openings: list[Opening], trickle: bytes, context: ssl.SSLContext | None, *, gone_within_s: float
-) -> float:
-    """Let the attack go on while the known peer tries; return its longest try when nothing is left of the attack."""
+    Those that are slow go on to the last, when nobody comes again: what each says must not give it more time.
+    """
     echo_s(role.port, context)
-    at_rest = threads_at_rest(role)
-    with closing(Attack(role.port, openings, trickle)) as attack:
-        waited = []
-        for _ in range(TRIES):
-            attack.go_on()
+    at_rest, pause_s = role.threads_at_rest(), max(0.5, deadline_s / 10)
+    with closing(Attack(role.port, kinds, pause_s=pause_s)) as attack:
+        waited: list[float] = []
+        while len(waited) < TRIES or attack.rounds < FEWEST_ROUNDS:
+            attack.go_on(come_again=COME_AGAIN)
             waited.append(echo_s(role.port, context))
-        assert connections(role) >= 16, "the attack is over before its end"
-        wait_until(
-            lambda: connections(role) == 0 and threads(role) == at_rest, timeout_s=gone_within_s, what="all are gone"
-        )
+            time.sleep(pause_s / 5)
+        assert role.connections() >= 16, "the attack is over before its end"
+
+        def all_are_gone() -> bool:
+            attack.go_on()
+            return role.connections() == 0 and role.threads() == at_rest
+
+        wait_until(all_are_gone, timeout_s=deadline_s + AFTER_THE_DEADLINE_S, what="all are gone")
+    assert attack.most_bytes_of_one >= FEWEST_BYTES_OF_ONE
     return max(waited)
 
 
 @pytest.fixture
-def gone_within_s(scale: int, monkeypatch: pytest.MonkeyPatch) -> float:
-    """Set the deadlines, at full size to the default; return the seconds within which all must be gone."""
+def deadline_s(scale: int, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Set the deadlines, at full size to the default; return them."""
     deadline_s = min(10, 2 * scale)
     for name in ("NEGOTIATION_TIMEOUT_S", "PDU_TIMEOUT_S"):
         monkeypatch.setenv(f"STACT_PACS__RECEIVE__{name}", str(deadline_s))
-    return deadline_s + 5.0
+    return deadline_s
 
 
-def test_silent_peers_starve_nobody(tmp_path: Path, gone_within_s: float) -> None:
+def test_silent_peers_starve_nobody(tmp_path: Path, deadline_s: float) -> None:
+    half_fragments: list[None] = []
     with new_site(tmp_path, more=KNOWN_PEER).running() as role:
-        assert longest_echo_s(role, PLAIN, REQUEST, None, gone_within_s=gone_within_s) <= LONGEST_ECHO_S
+        assert longest_echo_s(role, plain_kinds(half_fragments), None, deadline_s=deadline_s) <= LONGEST_ECHO_S
+    assert len(half_fragments) >= FEWEST_HALF_FRAGMENTS
 
 
-def test_silent_peers_of_a_tls_port_starve_nobody(tmp_path: Path, gone_within_s: float) -> None:
+def test_silent_peers_of_a_tls_port_starve_nobody(tmp_path: Path, deadline_s: float) -> None:
     authority = Authority(tmp_path / "ca")
     ours, cart = authority.issue("stact-pacs"), authority.client_context(authority.issue("cart"))
     tls = (
         f'[receive.tls]\ncertificate_file = "{ours.certificate_file}"\n'
         f'key_file = "{ours.key_file}"\nca_file = "{authority.ca_file}"\n'
     )
-    openings = openings_of_tls(authority.client_context(authority.issue("attacker")))
+    half_fragments: list[None] = []
+    kinds = tls_kinds(half_fragments, authority.client_context(authority.issue("attacker")))
     with new_site(tmp_path, more=tls + KNOWN_PEER).running() as role:
-        assert longest_echo_s(role, openings, client_hello(), cart, gone_within_s=gone_within_s) <= LONGEST_ECHO_S
+        assert longest_echo_s(role, kinds, cart, deadline_s=deadline_s) <= LONGEST_ECHO_S
+    assert len(half_fragments) >= FEWEST_HALF_FRAGMENTS

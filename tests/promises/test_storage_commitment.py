@@ -1,10 +1,11 @@
 """What is reported as committed is on the disk now, and every report that is owed arrives, whoever dies meanwhile."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,27 +53,35 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def alter(folder: Path, sha256: str) -> None:
-    """Change one bit of a stored file."""
-    path = folder / "inbox" / "objects" / sha256[:2] / f"{sha256}.dcm"
+def change_one_bit(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
-    content[-1] ^= 1
+    content[at] ^= 1
     path.write_bytes(content)
 
 
-def test_exactly_the_missing_and_the_altered_fail_although_the_listener_is_killed(
+DAMAGES: list[Callable[[Path], object]] = [
+    lambda path: change_one_bit(path, -1),
+    lambda path: change_one_bit(path, 200),
+    lambda path: os.truncate(path, path.stat().st_size - 1),
+    lambda path: os.truncate(path, 0),
+    lambda path: path.unlink(),
+]
+
+
+def test_exactly_the_missing_and_the_damaged_fail_although_the_listener_is_killed(
     tmp_path: Path, database: Database, scale: int
 ) -> None:
     whole = [f"1.2.3.4.{number}" for number in range(20 * scale)]
-    altered = [f"1.2.3.5.{number}" for number in range(5)]
+    damaged = [f"1.2.3.5.{number}" for number in range(len(DAMAGES))]
     missing = [f"1.2.3.6.{number}" for number in range(5)]
     with receiver(tmp_path) as service:
         association = associated(service.port)
-        for uid in [*whole, *altered]:
+        for uid in [*whole, *damaged]:
             assert association.send_c_store(cine(tmp_path / "cine.dcm", uid)).Status == 0x0000
-        for uid in altered:
-            alter(tmp_path, rows(tmp_path)[uid])
-        assert ask(association, "1.2.3.7", [*missing, *whole, *altered]) == 0x0000
+        for uid, damage in zip(damaged, DAMAGES, strict=True):
+            sha256 = rows(tmp_path)[uid]
+            damage(tmp_path / "inbox" / "objects" / sha256[:2] / f"{sha256}.dcm")
+        assert ask(association, "1.2.3.7", [*missing, *whole, *damaged]) == 0x0000
         service.process.kill()
         association.abort()
 
@@ -86,7 +95,7 @@ def test_exactly_the_missing_and_the_altered_fail_although_the_listener_is_kille
     assert committed(information) == set(whole)
     assert failed(information) == {
         **dict.fromkeys(missing, FailureReason.NO_SUCH_OBJECT_INSTANCE),
-        **dict.fromkeys(altered, FailureReason.PROCESSING_FAILURE),
+        **dict.fromkeys(damaged, FailureReason.PROCESSING_FAILURE),
     }
 
 

@@ -1,5 +1,6 @@
 """Conversations with a listener, altered at random; and a peer that says them and hears what comes."""
 
+import math
 import random
 import socket
 import struct
@@ -8,13 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from tests.promises.senders import SUCCESS, Scu
+from tests.promises.senders import SUCCESS, Scu, association
 from tests.unit.receive import wire_words as words
 
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
 _LENGTH_BOMBS = (0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x00FFFFFF)
 _GOOD_CLIENT_PAUSE_S = 0.25
+_LONGEST_WAIT_S = 10.0
+"""Of a good client: for an association, an answer, and the release."""
 _THREADS = 4
+_MEGABYTE = bytes(1_000_000)
 
 
 def mutant(seed: bytes, chance: random.Random) -> bytes:
@@ -61,15 +65,18 @@ def messages(uid: str) -> list[bytes]:
     ]
 
 
-def say_all(port: int, conversations: Iterable[tuple[bool, bytes]]) -> None:
-    """Say each conversation on a connection of its own, and hear until the listener hangs up.
+def say_all(port: int, conversations: Iterable[tuple[bool, bytes]], *, body_mb: int = 0) -> int:
+    """Say each conversation on a connection of its own, and hear until the listener hangs up; return how many came in.
 
     Parameters
     ----------
     conversations
         Whether it is said inside an association, and what is said.
+    body_mb
+        So many MB (10^6 bytes) of zeros follow each, or as many as the listener lets come.
     """
     due, lock = iter(conversations), threading.Lock()
+    delivered: list[bool] = []
 
     def talk() -> None:
         while True:
@@ -77,49 +84,66 @@ def say_all(port: int, conversations: Iterable[tuple[bool, bytes]]) -> None:
                 conversation = next(due, None)
             if conversation is None:
                 return
-            _say(port, *conversation)
+            delivered.append(_say(port, *conversation, body_mb))
 
     threads = [threading.Thread(target=talk) for _ in range(_THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return sum(delivered)
 
 
-def _say(port: int, associated: bool, said: bytes) -> None:
-    with suppress(ConnectionError):
+def _say(port: int, associated: bool, said: bytes, body_mb: int) -> bool:
+    """Return whether it was said whole; what follows may be cut off."""
+    try:
         peer = Scu(port).peer if associated else words.Peer(port)
-        with peer.socket as connection, suppress(ConnectionError):
+    except ConnectionError:
+        return False
+    with peer.socket as connection:
+        try:
             connection.sendall(said)
+        except ConnectionError:
+            return False
+        with suppress(ConnectionError):
+            for _ in range(body_mb):
+                connection.sendall(_MEGABYTE)
             connection.shutdown(socket.SHUT_WR)  # nothing more comes: the listener need not wait for it
             while connection.recv(65536):
                 pass
+    return True
 
 
 @contextmanager
 def good_client(port: int) -> Iterator[Callable[[], int]]:
-    """Let a well-behaved client come again and again during the block; lend how often it was served.
+    """Let a well-behaved client come again and again during the block; lend how often it has come.
 
-    A single failure to serve it fails the block.
+    A single failure to serve it, or to do so soon, fails the block.
     """
-    served, failures, stop = [0], [], threading.Event()
+    waits_s: list[float] = []
+    stop = threading.Event()
 
     def come() -> None:
         while not stop.wait(_GOOD_CLIENT_PAUSE_S):
-            try:
-                scu = Scu(port)
-                if scu.echo() != SUCCESS:
-                    failures.append(time.monotonic())
-                scu.release()
-                served[0] += 1
-            except OSError:
-                failures.append(time.monotonic())
+            waits_s.append(_wait_s(port))
 
     thread = threading.Thread(target=come)
     thread.start()
     try:
-        yield lambda: served[0]
+        yield lambda: len(waits_s)
     finally:
         stop.set()
         thread.join()
-    assert not failures, f"a good client was not served {len(failures)} times"
+    late = [wait_s for wait_s in waits_s if wait_s > _LONGEST_WAIT_S]
+    assert not late, f"a good client was not served, or late, {len(late)} of {len(waits_s)} times: {late} s"
+
+
+def _wait_s(port: int) -> float:
+    """Return how long a C-ECHO takes, with all that belongs to it, in seconds; without end when it fails."""
+    began = time.monotonic()
+    try:
+        with association(port) as scu:
+            status = scu.echo()
+    except OSError:
+        return math.inf
+    return time.monotonic() - began if status == SUCCESS else math.inf
