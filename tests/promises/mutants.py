@@ -74,4 +74,32 @@ def _move_later(self, part, sha256):
 Folders.move_to_object = _move_later
 """,
 )
+WRITES_AFTER_THE_FLUSH = Mutant(
+    "receive/part_file.py",
+    """
+_write_the_rest = PartFile.begin_flush
+def _flush_first(self):
+    os.fsync(self._fileno)
+    _write_the_rest(self)
+PartFile.begin_flush = _flush_first
+PartFile.flush = PartFile._close
+""",
+)
 FLUSHES_NO_ROW = Mutant("store/database.py", replaced=("synchronous=FULL", "synchronous=OFF"))
+FLUSHES_ROWS_LATER = Mutant("store/database.py", replaced=("synchronous=FULL", "synchronous=NORMAL"))
+FLUSHES_POSTGRESQL_LATER = Mutant("store/database.py", replaced=("synchronous_commit=on", "synchronous_commit=off"))
+COMMITS_AFTER_OTHERS = Mutant(
+    "store/driver.py",
+    """
+import threading as _threading
+def _commit_later(kept):
+    lent, kept._lent = kept._lent, None
+    other = kept._engine.raw_connection()
+    other.execute("SELECT pg_logical_emit_message(true, 'other', 'work')")
+    other.commit()  # flushes the rows of this transaction, too
+    other.close()
+    _threading.Timer(0.2, lambda: (lent.commit(), lent.close())).start()
+""",
+    replaced=("            connection.commit()\n", "            _commit_later(self)\n"),
+)
+"""PostgreSQL: what it has written is flushed before the answer, but for the COMMIT."""

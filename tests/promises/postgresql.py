@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from tests.integration.loopback_namespace import give_up
+from tests.promises.receive_role import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,19 @@ class Server:
     url: str
     """SQLAlchemy URL of its empty database."""
     pid: int
+
+    def new_database(self, name: str) -> str:
+        """Make another empty database; return its URL."""
+        admin = sa.create_engine(self.url, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+
+def transactions(site: Site) -> dict[str, int]:
+    """Return the transaction that put each instance on record, by SOP Instance UID."""
+    return dict(site.ask("SELECT sop_instance_uid, xmin::text::bigint FROM instances"))
 
 
 @contextmanager

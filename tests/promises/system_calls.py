@@ -1,5 +1,6 @@
 """What a process asked of the kernel, in the order in which it happened: traces made and read."""
 
+import codecs
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,14 @@ from tests.promises.receive_role import ReceiveRole, Site
 
 _LONGEST_WRITE_BYTES = 1 << 20
 """To a database; it is printed whole, so that a row can be found in it. PostgreSQL writes pages of its log together."""
-_WRITES = "write,writev,pwrite64,pwritev,pwritev2"
-_CALLS = f"fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,sendto,ftruncate,{_WRITES}"
+WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2")
+SYNCS = ("fsync", "fdatasync")
+MOVES = ("rename", "renameat", "renameat2")
+_CALLS = ",".join([*WRITES, *SYNCS, *MOVES, "mkdir", "mkdirat", "sendto", "ftruncate"])
 _BEGINS = re.compile(r"(\d+) +(\w+)\((.*)")
 _RESUMES = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
 _PATH = re.compile(r"\d+<([^>]*)>")
+_BUFFER = re.compile(r'"(.*)"')
 _FAILED = re.compile(r"\) += -1 ")
 _INJECTED = "(INJECTED)"
 
@@ -103,6 +107,12 @@ class Call:
         found = _PATH.match(self.arguments)
         return found[1] if found else ""
 
+    def content(self) -> bytes:
+        """Return the bytes of the one buffer that it sent or wrote."""
+        found = _BUFFER.search(self.arguments)
+        assert found is not None, f"{self.name} has no buffer"
+        return codecs.escape_decode(found[1].encode())[0]
+
 
 def read_trace(trace: Path) -> list[Call]:
     """Return the calls in the order in which they began."""
@@ -127,14 +137,12 @@ def _call(pid: str, name: str, arguments: str, began: int, ended: int, *, outcom
 
 
 def first(
-    calls: Sequence[Call], names: str, *, text: str = "", path: str = "", after: Call | None = None
+    calls: Sequence[Call], names: Sequence[str], *, text: str = "", path: str = "", after: Call | None = None
 ) -> Call | None:
     """Return the first call of one of these names that did not fail and began after another one had ended, or None.
 
     Parameters
     ----------
-    names
-        Regular expression of the whole name.
     text
         Something in the arguments.
     path
@@ -145,7 +153,7 @@ def first(
             not call.failed
             and (after is None or call.began > after.ended)
             and text in call.arguments
-            and re.fullmatch(names, call.name)
+            and call.name in names
             and (not path or re.fullmatch(path, call.path))
         ):
             return call

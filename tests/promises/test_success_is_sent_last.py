@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from stact_pacs.store.database import Database
 from tests.promises.order import violations
-from tests.promises.postgresql import postgresql_server
+from tests.promises.postgresql import postgresql_server, transactions
 from tests.promises.receive_role import Site, new_site
 from tests.promises.senders import content_maker, sending, uid_of, wait_until_sent
 from tests.promises.system_calls import require_strace, traced
@@ -40,7 +40,7 @@ def test_success_is_sent_last_with_postgresql(tmp_path: Path, scale: int) -> Non
         assert_that_commits_are_durable(server.url)
         store_under_strace(site, tmp_path / "trace", INSTANCES * scale, with_process=server.pid)
         assert len(site.recorded()) == INSTANCES * scale
-        assert violations(tmp_path / "trace", site.recorded()) == {}
+        assert violations(tmp_path / "trace", site.recorded(), transactions=transactions(site)) == {}
 
 
 def assert_that_commits_are_durable(url: str) -> None:
