@@ -35,6 +35,8 @@ def copied(folder: Path, mutant: Mutant) -> Path:
     return folder
 
 
+UNCHANGED = Mutant("receive/inbox.py")
+"""The control: a copy that breaks nothing."""
 ANSWERS_FIRST = Mutant(
     "receive/inbox.py",
     """
@@ -103,3 +105,44 @@ def _commit_later(kept):
     replaced=("            connection.commit()\n", "            _commit_later(self)\n"),
 )
 """PostgreSQL: what it has written is flushed before the answer, but for the COMMIT."""
+
+_SWALLOWS = """
+import contextlib as _contextlib, types as _types
+def _swallowed(flush):
+    def swallow(what):
+        with _contextlib.suppress(OSError):
+            flush(what)
+    return swallow
+os = _types.SimpleNamespace(**{**vars(os), "fsync": _swallowed(os.fsync)})
+"""
+SWALLOWS_ERRORS_OF_FILES = Mutant("receive/part_file.py", _SWALLOWS)
+SWALLOWS_ERRORS_OF_FOLDERS = Mutant("receive/folders.py", _SWALLOWS + "sync = _swallowed(sync)\n")
+SWALLOWS_ERRORS_OF_COMMITS = Mutant(
+    "store/instances.py",
+    """
+from stact_pacs.errors import DatabaseUnavailable
+_admit = InstanceRecords.admit
+def _admit_anyhow(*args, **kwargs):
+    try:
+        return _admit(*args, **kwargs)
+    except DatabaseUnavailable:
+        return Admission.ADMITTED
+InstanceRecords.admit = _admit_anyhow
+""",
+)
+TELLS_ONLY_THE_FIRST = Mutant(
+    "store/together.py",
+    "from stact_pacs.domain import Admission\n",
+    replaced=(
+        """        except StactError as error:
+            for seat in group:
+                seat.fail(error)
+""",
+        """        except StactError as error:
+            group[0].fail(error)
+            for seat in group[1:]:
+                seat.succeed(Admission.ADMITTED)
+""",
+    ),
+)
+"""Of a commit that fails, only one of the senders hears."""

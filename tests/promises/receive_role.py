@@ -21,7 +21,7 @@ from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load
 
 _START_TIMEOUT_S = 240
-_STOP_AGAIN_S = 15
+_STOP_AGAIN_S = 2
 _NOT_EPHEMERAL = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections: while the listener is dead, one of those could be its own,
 and a sender that tries again would be connected to itself."""
