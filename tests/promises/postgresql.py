@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from tests.integration.loopback_namespace import give_up
+from tests.integration.loopback_namespace import give_up, wait_until
 from tests.promises.receive_role import Site
 
 
@@ -25,11 +25,27 @@ class Server:
 
     def new_database(self, name: str) -> str:
         """Make another empty database; return its URL."""
+        self._run(f"CREATE DATABASE {name}")
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    @contextmanager
+    def set_to(self, setting: str, value: str) -> Iterator[None]:
+        """Have a setting of the server at this value for the block."""
+        self._run(f"ALTER SYSTEM SET {setting} = {value}", "SELECT pg_reload_conf()")
+        wait_until(lambda: self._run(f"SHOW {setting}") == value, what="the server took the setting")
+        try:
+            yield
+        finally:
+            self._run(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
+
+    def _run(self, *statements: str) -> object:
+        """Run statements outside any transaction; return the one value of the last, if it returns rows."""
         admin = sa.create_engine(self.url, isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+            results = [connection.execute(sa.text(statement)) for statement in statements]
+            value = results[-1].scalar() if results[-1].returns_rows else None
         admin.dispose()
-        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+        return value
 
 
 def transactions(site: Site) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """The checkers of this folder are no use unless they find a build guilty that breaks the promise."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tests.promises import mutants
 from tests.promises.mutants import Mutant, copied
 from tests.promises.order import violations
-from tests.promises.postgresql import Server, postgresql_server, transactions
+from tests.promises.postgresql import Server, transactions
 from tests.promises.receive_role import Site, lost, new_site
 from tests.promises.senders import content_maker, sending, uid_of, wait_until_sent
 from tests.promises.system_calls import require_strace, traced
@@ -70,12 +69,6 @@ def store_under_strace(site: Site, trace: Path, package: Path, *, with_process: 
         with sending(site.port, uids, content_maker(frames=1)) as senders:
             wait_until_sent(senders, timeout_s=60)
         time.sleep(1)  # the mutants do some of it too late: that is what they are for
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with postgresql_server() as server:
-        yield server
 
 
 @pytest.mark.tools
