@@ -25,8 +25,8 @@ check: .venv/.installed-test  ## Lint, formatting, types and import rules.
 bench: .venv/.installed-test  ## Run the benchmarks: ratios against peers and limits of this machine.
 	$(BIN)/python -m pytest tests/benchmarks $(ARGS)
 
-promises: .venv/.installed-test  ## Run the promises (crash, order, load) at full size.
-	STACT_PACS_PROMISE_SCALE=10 $(BIN)/python -m pytest tests/promises $(ARGS)
+promises: .venv/.installed-test  ## Run the promises (crash, order, load) at full size; a missing tool is a failure.
+	STACT_PACS_REQUIRE_TOOLS=1 STACT_PACS_PROMISE_SCALE=10 $(BIN)/python -m pytest tests/promises $(ARGS)
 
 # The bundle that ships, from nothing, by the commands that make a bundle of any cohort. The same numbers and the pinned
 # versions give the same bytes; killed, it goes on where it was. Cohorts as DICOM, whose region the service sees too.

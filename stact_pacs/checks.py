@@ -84,14 +84,10 @@ def _free_words(folder: Path) -> str:
 
 
 def check_database(app: App) -> Checked:
-    """Ask whether the database answers and has our version."""
+    """Ask whether the database answers, has our version, and keeps what it has committed."""
     problems = _problems_of("database", app.require_schema)
-    if not problems:
-        problems = tuple(
-            Problem(where="database", text=text, remedy="See the operator's README.", fatal=False)
-            for text in app.database.problems()
-        )
-    return Checked(name="database", problems=problems, summary="reachable, up to date")
+    problems = problems or _problems_of("database", app.database.require_durable_commits)
+    return Checked(name="database", problems=problems, summary="reachable, up to date, commits are durable")
 
 
 def check_patient_key(app: App) -> Checked:

@@ -38,6 +38,7 @@ def serve(
     try:
         if only:
             app.require_schema()
+            app.database.require_durable_commits()
             _stop_with_parent(stop)
             ROLES[only](app, stop)
         else:

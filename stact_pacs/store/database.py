@@ -125,13 +125,25 @@ class Database:
         with self.read() as connection:
             connection.execute(sa.select(1))
 
-    def problems(self) -> list[str]:
-        """Return what makes commits on this server less than durable, one sentence with its remedy each."""
+    def require_durable_commits(self) -> None:
+        """Return if a commit that has returned survives a power failure; raises as `read`, too.
+
+        Every connection of ours asks for commits that wait for the disk; whether the server then waits is its own
+        setting.
+
+        Raises
+        ------
+        Misconfigured
+        """
         if self.is_sqlite:
-            return []
+            return
         with self.read() as connection:
             fsync = connection.execute(sa.text("SHOW fsync")).scalar_one()
-        return [] if fsync == "on" else ["PostgreSQL runs with fsync = off. Remedy: set fsync = on and restart it."]
+        if fsync != "on":
+            raise Misconfigured(
+                "PostgreSQL runs with fsync = off: a power failure can undo what was acknowledged.",
+                remedy="Set fsync = on in its configuration, reload it, and start the service again.",
+            )
 
     def close(self) -> None:
         """Close the connections that are not in use."""

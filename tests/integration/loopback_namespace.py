@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -25,7 +25,7 @@ def require_tools(*programs: str) -> None:
         give_up(f"needs the programs {', '.join(missing)}: apt-get install dcmtk orthanc iproute2 chromium npm")
 
 
-def give_up(why: str) -> None:
+def give_up(why: str) -> NoReturn:
     """Skip the test, saying why; fail it where STACT_PACS_REQUIRE_TOOLS is set."""
     if os.environ.get("STACT_PACS_REQUIRE_TOOLS"):
         pytest.fail(why)

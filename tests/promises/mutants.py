@@ -35,6 +35,8 @@ def copied(folder: Path, mutant: Mutant) -> Path:
     return folder
 
 
+UNCHANGED = Mutant("receive/inbox.py")
+"""The control: a copy that breaks nothing."""
 ANSWERS_FIRST = Mutant(
     "receive/inbox.py",
     """
@@ -74,4 +76,73 @@ def _move_later(self, part, sha256):
 Folders.move_to_object = _move_later
 """,
 )
+WRITES_AFTER_THE_FLUSH = Mutant(
+    "receive/part_file.py",
+    """
+_write_the_rest = PartFile.begin_flush
+def _flush_first(self):
+    os.fsync(self._fileno)
+    _write_the_rest(self)
+PartFile.begin_flush = _flush_first
+PartFile.flush = PartFile._close
+""",
+)
 FLUSHES_NO_ROW = Mutant("store/database.py", replaced=("synchronous=FULL", "synchronous=OFF"))
+FLUSHES_ROWS_LATER = Mutant("store/database.py", replaced=("synchronous=FULL", "synchronous=NORMAL"))
+FLUSHES_POSTGRESQL_LATER = Mutant("store/database.py", replaced=("synchronous_commit=on", "synchronous_commit=off"))
+COMMITS_AFTER_OTHERS = Mutant(
+    "store/driver.py",
+    """
+import threading as _threading
+def _commit_later(kept):
+    lent, kept._lent = kept._lent, None
+    other = kept._engine.raw_connection()
+    other.execute("SELECT pg_logical_emit_message(true, 'other', 'work')")
+    other.commit()  # flushes the rows of this transaction, too
+    other.close()
+    _threading.Timer(0.2, lambda: (lent.commit(), lent.close())).start()
+""",
+    replaced=("            connection.commit()\n", "            _commit_later(self)\n"),
+)
+"""PostgreSQL: what it has written is flushed before the answer, but for the COMMIT."""
+
+_SWALLOWS = """
+import contextlib as _contextlib, types as _types
+def _swallowed(flush):
+    def swallow(what):
+        with _contextlib.suppress(OSError):
+            flush(what)
+    return swallow
+os = _types.SimpleNamespace(**{**vars(os), "fsync": _swallowed(os.fsync)})
+"""
+SWALLOWS_ERRORS_OF_FILES = Mutant("receive/part_file.py", _SWALLOWS)
+SWALLOWS_ERRORS_OF_FOLDERS = Mutant("receive/folders.py", _SWALLOWS + "sync = _swallowed(sync)\n")
+SWALLOWS_ERRORS_OF_COMMITS = Mutant(
+    "store/instances.py",
+    """
+from stact_pacs.errors import DatabaseUnavailable
+_admit = InstanceRecords.admit
+def _admit_anyhow(*args, **kwargs):
+    try:
+        return _admit(*args, **kwargs)
+    except DatabaseUnavailable:
+        return Admission.ADMITTED
+InstanceRecords.admit = _admit_anyhow
+""",
+)
+TELLS_ONLY_THE_FIRST = Mutant(
+    "store/together.py",
+    "from stact_pacs.domain import Admission\n",
+    replaced=(
+        """        except StactError as error:
+            for seat in group:
+                seat.fail(error)
+""",
+        """        except StactError as error:
+            group[0].fail(error)
+            for seat in group[1:]:
+                seat.succeed(Admission.ADMITTED)
+""",
+    ),
+)
+"""Of a commit that fails, only one of the senders hears."""

@@ -1,5 +1,6 @@
 """An installation whose receive role runs as it does in a hospital, and can be traced, starved and killed."""
 
+import ctypes
 import hashlib
 import os
 import random
@@ -26,6 +27,7 @@ CANARY = b"CANARY"
 """In every name and number of a patient that a promise sends; it must not come out."""
 _START_TIMEOUT_S = 240
 _STOP_AGAIN_S = 15
+_LIBC = ctypes.CDLL(None)
 _NOT_EPHEMERAL = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections: while the listener is dead, one of those could be its own,
 and a sender that tries again would be connected to itself."""
@@ -122,8 +124,8 @@ class ReceiveRole:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"the receive role did not stop within {_START_TIMEOUT_S} s"
-            # Again and again: of a traced process, the signal may go to a thread that cannot wake the one that waits.
-            self.process.send_signal(signal.SIGTERM)
+            # To its first thread: of a traced process, another one may get it, and cannot wake the one that waits.
+            _LIBC.tgkill(self.process.pid, self.process.pid, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_STOP_AGAIN_S)
         assert self.process.returncode == 0

@@ -157,6 +157,8 @@ class Senders:
     def __init__(self, port: int, uids: Iterable[str], content: Callable[[str], bytes], *, count: int = 4) -> None:
         self.acknowledged: dict[str, str] = {}
         """SHA-256 of the data set by SOP Instance UID; written only when 0x0000 has come."""
+        self.answers: dict[str, list[int]] = {}
+        """Every status that came for an instance, in order; NO_ANSWER where none came."""
         self.refused: set[int] = set()
         """Every status but success that came."""
         self._port = port
@@ -188,6 +190,7 @@ class Senders:
             while not self._stopped.is_set():
                 scu = scu or self._associate()
                 status = NO_ANSWER if scu is None else scu.store(uid, data_set)
+                self.answers.setdefault(uid, []).append(status)
                 if status == SUCCESS:
                     self.acknowledged[uid] = digest(data_set)
                     break

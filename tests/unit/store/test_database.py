@@ -41,13 +41,13 @@ def test_postgresql_waits_for_the_disk_and_not_for_ever_for_a_lock(migrated_post
         assert shown == ["on", "10s"]
 
 
-def test_a_server_that_does_not_sync_is_reported(migrated_postgresql: str) -> None:
-    with closing(Database(migrated_postgresql)) as database:
-        assert database.problems() == ["PostgreSQL runs with fsync = off. Remedy: set fsync = on and restart it."]
+def test_a_server_that_does_not_sync_is_refused(migrated_postgresql: str) -> None:
+    with closing(Database(migrated_postgresql)) as database, pytest.raises(Misconfigured, match="fsync = off"):
+        database.require_durable_commits()
 
 
-def test_sqlite_has_no_such_problems(sqlite_database: Database) -> None:
-    assert sqlite_database.problems() == []
+def test_sqlite_has_no_such_setting(sqlite_database: Database) -> None:
+    sqlite_database.require_durable_commits()
 
 
 def test_a_reader_cannot_write(migrated_postgresql: str) -> None:
