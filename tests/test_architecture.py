@@ -50,8 +50,9 @@ def broad_catches(path: Path) -> list[int]:
 
 
 def test_only_the_worker_and_the_timers_catch_everything() -> None:
+    """And what decodes, which raises all of it again but a panic of Rust: that has no type to be named."""
     found = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if broad_catches(path)}
-    assert found <= {"queue/worker.py", "queue/timers.py"}
+    assert found <= {"queue/worker.py", "queue/timers.py", "cine/frames.py"}
 
 
 def names_in(path: Path) -> set[str]:
