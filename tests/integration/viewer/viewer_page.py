@@ -25,7 +25,7 @@ _SWITCHES = [
     "--disable-quic",
     "--no-first-run",
 ]
-_TIMEOUT_MS = 60_000
+_TIMEOUT_MS = 180_000
 _NO_TOUR = "localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']))"
 _VIEWPORT = (
     "services.cornerstoneViewportService.getCornerstoneViewport(services.viewportGridService.getActiveViewportId())"
