@@ -29,6 +29,7 @@ from stact_pacs.deliver.outcomes import Accepted
 from stact_pacs.domain import CaseRecord, DeliveryState, JobState
 from stact_pacs.errors import Defect, DestinationUnavailable, Misconfigured
 from stact_pacs.installation import make_installation
+from stact_pacs.reports import ReportWriter
 from stact_pacs.settings.delivering import Destination
 from stact_pacs.settings.loading import load
 from stact_pacs.train.phantom_dicom import write_phantom_dicom
@@ -206,7 +207,7 @@ def _send(app: App, paths: Sequence[Path], progress: Progress) -> None:
 
 
 def _wait_until_settled(app: App, expected: int, progress: Progress) -> None:
-    """Wait until every job is settled, every delivery made and every report written."""
+    """Wait until every job is settled, every delivery made and every report tells of it."""
     deadline = time.monotonic() + SCORE_TIMEOUT_S
     steps = {"scored": 0, "delivered": 0, "reports": 0}
     while time.monotonic() < deadline:
@@ -226,7 +227,7 @@ def _steps_done(app: App) -> dict[str, int]:
     return {
         "scored": len(scored),
         "delivered": sum(job.state in _SETTLED and job.id not in owed for job in scored),
-        "reports": sum(_report_of(app, job.job_key).exists() for job in scored),
+        "reports": len({job.id for job in scored} - ReportWriter(app.jobs, app.settings.reports_dir).behind()),
     }
 
 

@@ -35,6 +35,11 @@ class ReportWriter:
             self._mark.write_text(str(last_event), encoding="ascii")  # after the pages: a crash writes them again
         return len(changed)
 
+    def behind(self) -> set[int]:
+        """Return the ids of the jobs whose page does not show their last event yet."""
+        changed, _last_event = self._jobs.changed_since(self._last_event())
+        return set(changed)
+
     def _last_event(self) -> int:
         try:
             return int(self._mark.read_text(encoding="ascii"))

@@ -72,8 +72,10 @@ class Jobs:
 def test_only_what_changed_is_written_also_after_a_restart(tmp_path: Path) -> None:
     jobs = Jobs([1, 2])
     assert ReportWriter(jobs, tmp_path).write_changed() == 2
+    assert ReportWriter(jobs, tmp_path).behind() == set()
     jobs.history.append(2)
     jobs.read.clear()
+    assert ReportWriter(jobs, tmp_path).behind() == {2}
     assert ReportWriter(jobs, tmp_path).write_changed() == 1
     assert jobs.read == [2]
     assert ReportWriter(jobs, tmp_path).write_changed() == 0
