@@ -22,6 +22,7 @@ from stact_pacs.cine.decode_messages import (
     Broken,
     Declined,
     Decoded,
+    Deferred,
     Message,
     Prove,
     Proved,
@@ -32,7 +33,8 @@ from stact_pacs.cine.decode_messages import (
 )
 from stact_pacs.cine.known_answers import known_answer_fault
 from stact_pacs.cine.shared_frames import SharedFrames
-from stact_pacs.errors import Defect, Reason, Refused
+from stact_pacs.errors import Defect, Reason, Refused, Transient
+from stact_pacs.memory import forbid_core_files
 
 _BYTES_PER_MB = 1_000_000
 
@@ -44,7 +46,7 @@ def main(fileno: int, memory_mb: int, cpu_s: int, *, prove: Callable[[str], str]
     signal.signal(
         signal.SIGTERM, signal.SIG_IGN
     )  # a service manager sends it to all: our worker ends us when it is done
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_core_files()
     send(channel, Ready())
     while isinstance(request := _next(channel), Prove):
         send(channel, Proved(fault=prove(request.transfer_syntax_uid)))
@@ -69,17 +71,19 @@ def _next(channel: socket.socket) -> Message | None:
         return None
 
 
-def _answer(request: Request, frames: SharedFrames, memory_mb: int) -> Decoded | Declined | Broken:
+def _answer(request: Request, frames: SharedFrames, memory_mb: int) -> Decoded | Declined | Deferred | Broken:
     try:
         cine = decode_cine(request.source, refuse_colour_flow=request.refuse_colour_flow, allocate=frames.allocate)
     except Refused as refused:
         return Declined(reason=refused.reason, text=refused.text, remedy=refused.remedy)
     except Defect as defect:
         return Broken(text=defect.text, remedy=defect.remedy)
+    except Transient as transient:
+        if isinstance(transient.__cause__, MemoryError):
+            return _too_large(memory_mb)
+        return Deferred(text=transient.text, remedy=transient.remedy)
     except (MemoryError, cv2.error):
-        text = f"The cine takes more than {memory_mb} MB to decode (decoding.memory_mb)."
-        remedy = "Send a shorter clip; or raise decoding.memory_mb if such clips are expected."
-        return Declined(reason=Reason.NOT_DECODABLE, text=text, remedy=remedy)
+        return _too_large(memory_mb)
     T, H, W = cine.frames.shape  # frames, rows, columns
     return Decoded(
         shape=(T, H, W),
@@ -89,6 +93,12 @@ def _answer(request: Request, frames: SharedFrames, memory_mb: int) -> Decoded |
         frame_time_ms=cine.frame_time_ms,
         warnings=cine.warnings,
     )
+
+
+def _too_large(memory_mb: int) -> Declined:
+    text = f"The cine takes more than {memory_mb} MB to decode (decoding.memory_mb)."
+    remedy = "Send a shorter clip; or raise decoding.memory_mb if such clips are expected."
+    return Declined(reason=Reason.NOT_DECODABLE, text=text, remedy=remedy)
 
 
 def _allow_memory(memory_mb: int) -> None:

@@ -80,6 +80,15 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """It cannot be decoded at the moment, and nobody is at fault: later it may be."""
+
+    text: str
+    remedy: str
+    kind: Literal["deferred"] = "deferred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
     """It is not the cine's fault: a person must look."""
 
@@ -88,7 +97,7 @@ class Broken:
     kind: Literal["broken"] = "broken"
 
 
-Message = Request | Prove | Proved | Ready | Decoded | Declined | Broken
+Message = Request | Prove | Proved | Ready | Decoded | Declined | Deferred | Broken
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -11,6 +11,7 @@ from stact_pacs.cine.decode_messages import (
     Broken,
     Declined,
     Decoded,
+    Deferred,
     Message,
     Prove,
     Proved,
@@ -84,7 +85,7 @@ class DecodeProcess:
         Defect
             As `decode_cine`.
         Transient
-            The process does not start.
+            The process does not start, or a file cannot be read at the moment.
         """
         child = self._running()
         for instance in source.instances:
@@ -214,6 +215,8 @@ def _cine(answer: Message, file: int | None) -> Cine:
     match answer:
         case Declined():
             raise Refused(answer.reason, answer.text, remedy=answer.remedy)
+        case Deferred():
+            raise Transient(answer.text, remedy=answer.remedy)
         case Broken():
             raise Defect(answer.text, remedy=answer.remedy)
         case Decoded() if file is not None:

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from pydicom import dcmread
 
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.decode_process import DecodeProcess
@@ -87,6 +89,33 @@ def test_one_process_decodes_many_cines_and_leaves_nothing_open(
     for _ in range(20):
         decoder.decode(cine)
     assert (ours.num_fds(), idle_fds(theirs), decoder.pid) == before
+
+
+def test_a_file_that_the_disk_does_not_give_is_read_again_later_by_the_same_process(
+    decoder: DecodeProcess, write_image: Any, source: Any
+) -> None:
+    cine = source(write_image(GREY))
+    decoder.decode(cine)
+    before = decoder.pid
+    torn = replace(cine.instances[0], path=Path("/proc/self/mem"))  # whose beginning nobody can read: EIO
+    with pytest.raises(Transient, match="at the moment"):
+        decoder.decode(replace(cine, instances=(torn,)))
+    decoder.decode(cine)
+    assert decoder.pid == before
+
+
+def test_a_header_that_takes_more_than_the_memory_refuses_its_cine(write_image: Any, source: Any) -> None:
+    path = write_image(GREY)
+    cine = source(path)
+    dataset = dcmread(path)
+    block = dataset.private_block(0x0011, "LARGE", create=True)
+    for number in range(250):
+        block.add_new(number, "OB", bytes(60_000))
+    dataset.save_as(path)
+    with closing(DecodeProcess(Decoding().model_copy(update={"memory_mb": 8}))) as decoder:
+        with pytest.raises(Refused, match=r"decoding\.memory_mb"):
+            decoder.decode(cine)
+        assert decoder.pid is not None
 
 
 def idle_fds(process: psutil.Process) -> int:
