@@ -6,18 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Protocol
 
 from stact_pacs.domain import StoredFile
 from stact_pacs.receive.folders import Folders
-
-
-class Records(Protocol):
-    """What is on record of files."""
-
-    def on_record(self) -> Iterator[StoredFile]:
-        """Yield it in order of the digest."""
-        ...
+from stact_pacs.receive.ports import StoredFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +22,7 @@ class Compared:
     """Rows whose file is not in its place."""
 
 
-def compare(folders: Folders, records: Records) -> Compared:
+def compare(folders: Folders, records: StoredFiles) -> Compared:
     """Compare names only, both sides in order and read once, so that a large archive takes seconds; nothing is changed.
 
     Raises
@@ -57,7 +49,7 @@ def _files(folders: Folders, misplaced: list[Path]) -> Iterator[tuple[str, Path 
             misplaced.append(path)
 
 
-def _rows(records: Records) -> Iterator[tuple[str, Path | StoredFile]]:
+def _rows(records: StoredFiles) -> Iterator[tuple[str, Path | StoredFile]]:
     for row in records.on_record():
         yield row.sha256, row
 

@@ -7,7 +7,20 @@ from typing import Protocol
 from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
 
 
-class InstanceStore(Protocol):
+class StoredFiles(Protocol):
+    """What is on record of the files of received instances."""
+
+    def on_record(self) -> Iterator[StoredFile]:
+        """Yield it for every file, in order of the digest.
+
+        Raises
+        ------
+        DatabaseUnavailable
+        """
+        ...
+
+
+class InstanceStore(StoredFiles, Protocol):
     """The records of received instances."""
 
     def admit(self, instance: Instance, *, now: datetime, association_id: str | None = None) -> Admission:
@@ -34,15 +47,6 @@ class InstanceStore(Protocol):
 
     def release_all(self) -> None:
         """Let go of every series: no association is left from before the start of the listener.
-
-        Raises
-        ------
-        DatabaseUnavailable
-        """
-        ...
-
-    def on_record(self) -> Iterator[StoredFile]:
-        """Yield what is on record of every file, in order of the digest.
 
         Raises
         ------

@@ -66,7 +66,7 @@ def begin(
     commitments: Commitments,
     calling_ae: str,
     association_id: str,
-    may_store: bool = True,
+    may_store: bool,
 ) -> Service:
     """Return the service that the command asks for, in the presentation context that it came in."""
     if command.command_field == CommandField.C_ECHO_RQ:
