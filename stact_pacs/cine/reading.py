@@ -101,16 +101,21 @@ def read_header(path: Path) -> Header:
             raise _unreadable_now(error) from error
         raise Refused(
             Reason.NOT_DICOM,
-            f"The file cannot be read as a DICOM file ({getattr(error, 'strerror', None) or type(error).__name__}).",
+            f"The file cannot be read as a DICOM file ({_cause(error)}).",
             remedy="Export the image again as a DICOM file (PS3.10) with its file meta information.",
         ) from error
 
 
 def _unreadable_now(error: Exception) -> Transient:
     return Transient(
-        f"A file cannot be read at the moment ({getattr(error, 'strerror', None) or type(error).__name__}).",
+        f"A file cannot be read at the moment ({_cause(error)}).",
         remedy="Look at the disk, the memory and the limit of open files.",
     )
+
+
+def _cause(error: Exception) -> str:
+    """Name an error without its text, which may quote what was read."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _refuse_deflated(path: Path) -> None:
