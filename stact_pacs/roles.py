@@ -90,29 +90,32 @@ def tell_of_certificates(app: App) -> None:
 
 def run_work(app: App, stop: threading.Event) -> None:
     """Close quiet series and score jobs; the job in hand is finished before it stops."""
-    from stact_pacs.flow import close_quiet_series
     from stact_pacs.queue.timers import Timers
-
-    def close_series() -> None:
-        close_quiet_series(
-            app.series,
-            app.settings.series,
-            missing=app.sources.missing,
-            bundle_digest=app.bundle.identity.sha256,
-            uptime=uptime(),
-            now=utc_now(),
-        )
 
     app.decoder.faults()  # the process is started, and says what it cannot be trusted with
     app.desk.scorer  # noqa: B018 - the model is loaded, and refused if it is not sound, before the first job
     timers = Timers(app.settings.compute.poll_s)
-    timers.every("close quiet series", close_series)
+    timers.every("close quiet series", partial(close_series, app))
     timers.start()
     app.worker.start()
     stop.wait()
     app.worker.stop(timeout_s=_DRAIN_S)
     timers.stop()
     app.sources.close()
+
+
+def close_series(app: App) -> None:
+    """Close the series that are complete now, and make their jobs."""
+    from stact_pacs.flow import close_quiet_series
+
+    close_quiet_series(
+        app.series,
+        app.settings.series,
+        missing=app.sources.missing,
+        bundle_digest=app.bundle.identity.sha256,
+        uptime=uptime(),
+        now=utc_now(),
+    )
 
 
 def run_deliver(app: App, stop: threading.Event) -> None:

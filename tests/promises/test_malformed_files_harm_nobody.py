@@ -17,9 +17,9 @@ from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.regular import OPENING_BYTES, Opening, read_regular
 from stact_pacs.domain import Instance, Outcome
 from stact_pacs.errors import Refused
-from stact_pacs.flow import close_quiet_series
 from stact_pacs.receive import status
 from stact_pacs.receive.part10 import file_head
+from stact_pacs.roles import close_series
 from stact_pacs.settings.loading import load
 from tests.integration.receiving import cine
 from tests.promises.hostile_files import HOSTILE, data_set, element, empty_items
@@ -155,15 +155,7 @@ def test_a_hostile_file_is_stored_or_refused_by_name(role: ReceiveRole, site: Si
 
 def score_all(stact: application.App) -> None:
     """Do what the work role does until nothing is left to do."""
-    digest = stact.bundle.identity.sha256
     while stact.series.open_series():
-        close_quiet_series(
-            stact.series,
-            stact.settings.series,
-            missing=stact.sources.missing,
-            bundle_digest=digest,
-            uptime=application.uptime(),
-            now=application.utc_now(),
-        )
+        close_series(stact)
     while stact.worker.run_once():
         pass
