@@ -33,7 +33,7 @@ class Agreement:
     """Accepted presentation contexts by their ID."""
     peer_max_pdu_bytes: int
     """Longest P-DATA-TF body that the peer accepts; 0 for no limit."""
-    may_store: bool = True
+    may_store: bool
     """Whether its instances are taken in."""
 
 

@@ -27,7 +27,9 @@ def exchange_with(calling_ae: str, inbox: Inbox, commitments: Commitments) -> Ex
         IMPLICIT: Context(STORAGE_COMMITMENT, words.IMPLICIT),
         ECHO: Context(words.VERIFICATION, words.IMPLICIT),
     }
-    agreement = Agreement(association_id="a1", calling_ae=calling_ae, contexts=contexts, peer_max_pdu_bytes=16384)
+    agreement = Agreement(
+        association_id="a1", calling_ae=calling_ae, contexts=contexts, peer_max_pdu_bytes=16384, may_store=True
+    )
     return Exchange(agreement, inbox, commitments, max_message_bytes=100 * MAX_DATA_SET_BYTES)
 
 

@@ -36,7 +36,9 @@ def clock() -> Clock:
 @pytest.fixture
 def exchange(inbox: Inbox, commitments: Commitments, clock: Clock) -> Exchange:
     contexts = {ECHO: Context(words.VERIFICATION, words.IMPLICIT), STORE: Context(words.US_MULTIFRAME, words.EXPLICIT)}
-    agreement = Agreement(association_id="a1", calling_ae="MODALITY", contexts=contexts, peer_max_pdu_bytes=16384)
+    agreement = Agreement(
+        association_id="a1", calling_ae="MODALITY", contexts=contexts, peer_max_pdu_bytes=16384, may_store=True
+    )
     return Exchange(agreement, inbox, commitments, max_message_bytes=100_000, clock=clock)
 
 
