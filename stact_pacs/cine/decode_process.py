@@ -2,24 +2,10 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import weakref
 
-from stact_pacs.cine.decode_messages import (
-    Broken,
-    Declined,
-    Decoded,
-    Deferred,
-    Message,
-    Prove,
-    Proved,
-    Ready,
-    Request,
-    receive,
-    send,
-)
+from stact_pacs.cine.child_messages import Broken, Declined, Decoded, Deferred, Message, Prove, Proved, Request
+from stact_pacs.cine.child_process import CHILD_ERRORS, ChildProcess, manner
 from stact_pacs.cine.shared_frames import frames_in
 from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.domain import Cine, CineSource
@@ -30,12 +16,8 @@ from stact_pacs.settings.scoring import Decoding
 log = get_logger()
 
 _MODULE = "stact_pacs.cine.decode_child"
-_START_S = 120.0
-"""Longest wait for a new process: it loads libraries, perhaps from a cold disk on a busy machine."""
 _PROOF_S = 60.0
 """Longest wait for the known answers of one transfer syntax: its decoder is loaded for them, then they take 10 ms."""
-_HUNG_UP_S = 5.0
-"""Longest wait for the exit code of a process that has closed its socket."""
 
 
 class DecodeProcess:
@@ -55,7 +37,7 @@ class DecodeProcess:
         self._limits = limits
         self._module = module
         self._proof_s = proof_s
-        self._child: _Child | None = None
+        self._child: _Decoder | None = None
 
     @property
     def pid(self) -> int | None:
@@ -96,7 +78,7 @@ class DecodeProcess:
                 Request(source=source, refuse_colour_flow=refuse_colour_flow), timeout_s=self._limits.wall_s
             )
             return _cine(answer, file)
-        except (EOFError, OSError, ValueError) as error:
+        except CHILD_ERRORS as error:
             raise self._bury(child, error) from error
 
     def close(self) -> None:
@@ -105,23 +87,23 @@ class DecodeProcess:
             self._child.end()
             self._child = None
 
-    def _running(self) -> "_Child":
-        if self._child is None or self._child.process.poll() is not None:
+    def _running(self) -> "_Decoder":
+        if self._child is None or not self._child.is_alive:
             self.close()
             self._child = self._proved()
             weakref.finalize(self, self._child.end)
         return self._child
 
-    def _proved(self) -> "_Child":
+    def _proved(self) -> "_Decoder":
         """Return a process that has tried every decoder; one that dies of it has shown a fault, and is replaced."""
         child, faults = self._started(), {}
         for uid in SUPPORTED_TRANSFER_SYNTAXES:
             try:
                 fault = child.prove(uid, timeout_s=self._proof_s)
-            except (EOFError, OSError, ValueError) as error:
+            except CHILD_ERRORS as error:
                 fault = _deadly(uid, child.exit_code_after(error))
                 child.end()
-            if child.process.poll() is not None:
+            if not child.is_alive:
                 child = self._started()
             if fault:
                 faults[uid] = fault
@@ -131,10 +113,10 @@ class DecodeProcess:
         child.faults = faults
         return child
 
-    def _started(self) -> "_Child":
-        return _started(self._module, self._limits)
+    def _started(self) -> "_Decoder":
+        return _Decoder(self._module, self._limits)
 
-    def _bury(self, child: "_Child", error: Exception) -> Refused:
+    def _bury(self, child: "_Decoder", error: Exception) -> Refused:
         """Return what the death of the process means for the cine."""
         exit_code = child.exit_code_after(error)
         self.close()
@@ -143,18 +125,12 @@ class DecodeProcess:
         return _refused(text, remedy="Send the image again from the archive, or uncompressed, or a shorter clip.")
 
 
-class _Child:
-    """A running process, in a group of its own."""
+class _Decoder(ChildProcess):
+    """The process, and what it turned out not to decode rightly."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
-        self.process = process
+    def __init__(self, module: str, limits: Decoding) -> None:
+        super().__init__(module, [limits.memory_mb, limits.cpu_s], name="decoding process")
         self.faults: dict[str, str] = {}
-        self._channel = channel
-
-    def ask(self, request: Request | Prove, *, timeout_s: float) -> tuple[Message, int | None]:
-        self._channel.settimeout(timeout_s)
-        send(self._channel, request)
-        return receive(self._channel, timeout_s=timeout_s)
 
     def prove(self, transfer_syntax_uid: str, *, timeout_s: float) -> str:
         answer, _ = self.ask(Prove(transfer_syntax_uid=transfer_syntax_uid), timeout_s=timeout_s)
@@ -166,49 +142,6 @@ class _Child:
                 return answer.text
             case _:
                 raise ValueError(f"{answer.kind} is no answer")
-
-    def hear(self, *, timeout_s: float) -> Message:
-        return receive(self._channel, timeout_s=timeout_s)[0]
-
-    def exit_code_after(self, error: Exception) -> int | None:
-        """Return how the process ended that failed us so, negative for a signal; None when it runs."""
-        try:
-            return self.process.wait(0 if isinstance(error, TimeoutError) else _HUNG_UP_S)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def end(self) -> None:
-        """Kill the process, with whatever it has started; harmless when it is dead."""
-        self._channel.close()
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-
-def _started(module: str, limits: Decoding) -> _Child:
-    """Start a process and hear that it is there."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        command = [sys.executable, "-m", module]
-        numbers = [str(number) for number in (theirs.fileno(), limits.memory_mb, limits.cpu_s)]
-        process = subprocess.Popen(  # noqa: S603 - ourselves
-            [*command, *numbers],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # decoders complain there, and quote what they read
-            start_new_session=True,
-        )
-    child = _Child(process, ours)
-    try:
-        ready = child.hear(timeout_s=_START_S)
-    except (EOFError, OSError, ValueError) as error:
-        child.end()
-        raise Transient("The decoding process does not start.", remedy="Look whether memory is short.") from error
-    if not isinstance(ready, Ready):
-        child.end()
-        raise Transient(f"The decoding process does not start ({getattr(ready, 'text', ready.kind)}).")
-    return child
 
 
 def _cine(answer: Message, file: int | None) -> Cine:
@@ -240,16 +173,12 @@ def _cause(exit_code: int | None, limits: Decoding) -> str:
         return f"Decoding took longer than {limits.wall_s:g} s (decoding.wall_s)."
     if exit_code == -signal.SIGXCPU:
         return f"Decoding took more than {limits.cpu_s} s of processor time (decoding.cpu_s)."
-    return f"The pixel data ended the decoder {_manner(exit_code)}."
-
-
-def _manner(exit_code: int) -> str:
-    return f"by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"with exit code {exit_code}"
+    return f"The pixel data ended the decoder {manner(exit_code)}."
 
 
 def _deadly(transfer_syntax_uid: str, exit_code: int | None) -> str:
     """Return the sentence on known answers that got no answer; the exit code is None when the process still ran."""
-    end = "keep it busy without end" if exit_code is None else f"end it {_manner(exit_code)}"
+    end = "keep it busy without end" if exit_code is None else f"end it {manner(exit_code)}"
     return f"The transfer syntax {transfer_syntax_uid} is not decoded here: the known answers of its decoder {end}."
 
 

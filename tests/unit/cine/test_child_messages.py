@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stact_pacs.cine.decode_messages import Declined, Proved, receive, send
+from stact_pacs.cine.child_messages import Declined, Proved, receive, send
 from stact_pacs.cine.shared_frames import SharedFrames, frames_in
 from stact_pacs.errors import Reason
 

@@ -1,0 +1,70 @@
+"""What a process that reads hostile bytes does for all: it takes no more than it may, and tells what ended it.
+
+The other side is `child_process`.
+"""
+
+import math
+import resource
+import signal
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from traceback import extract_tb
+from types import TracebackType
+
+from stact_pacs.cine.child_messages import Broken, Message, Ready, receive, send
+from stact_pacs.memory import forbid_core_files
+
+_BYTES_PER_MB = 1_000_000
+
+
+def confined(fileno: int, *, name: str) -> socket.socket:
+    """Return the channel to whoever started this process, who is told that it is ready.
+
+    No core file is written: it would hold the patient in hand.
+
+    Parameters
+    ----------
+    fileno
+        Descriptor of the socket.
+    name
+        What the process is called in its last words.
+    """
+    channel = socket.socket(fileno=fileno)
+    sys.excepthook = partial(_report, channel, name)
+    # A service manager sends it to all: who started us ends us, when the work in hand is done.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    forbid_core_files()
+    send(channel, Ready())
+    return channel
+
+
+def next_request(channel: socket.socket) -> Message | None:
+    """Return what is asked next; None: the other end is closed, and nobody is left to answer."""
+    try:
+        return receive(channel)[0]
+    except EOFError:
+        return None
+
+
+def allow_memory(memory_mb: int) -> None:
+    """Allow this process that many MB (10^6 bytes) beyond what it has now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    most = pages * resource.getpagesize() + memory_mb * _BYTES_PER_MB
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def allow_cpu(cpu_s: int) -> None:
+    """Allow that many seconds of processor time from now on; then SIGXCPU ends the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + cpu_s, resource.RLIM_INFINITY))
+
+
+def _report(
+    channel: socket.socket, name: str, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Tell which error ends the process and where; not its text, which may quote what was read."""
+    place = extract_tb(traceback)[-1]
+    text = f"The {name} failed: {kind.__name__} at {Path(place.filename).name}:{place.lineno}."
+    send(channel, Broken(text=text, remedy="Report it, with the version of the software."))
