@@ -47,6 +47,7 @@ from stact_pacs.store.workitems import WorkitemRecords
 
 if TYPE_CHECKING:
     from stact_pacs.cine.decode_process import DecodeProcess
+    from stact_pacs.cine.header_process import Headers
     from stact_pacs.deliver.commitment_report import CommitmentReporter
     from stact_pacs.deliver.find import Sources
     from stact_pacs.deliver.outbox import OpenAssociation, Outbox
@@ -147,6 +148,12 @@ class App:
         return DecodeProcess(self.settings.decoding)
 
     @cached_property
+    def headers(self) -> "Headers":
+        from stact_pacs.cine.header_process import Headers
+
+        return Headers()
+
+    @cached_property
     def desk(self) -> "Desk":
         from stact_pacs.flow import Desk
         from stact_pacs.pipeline.scorer import Scorer
@@ -175,7 +182,7 @@ class App:
         from stact_pacs.receive.inbox import Inbox
 
         storage = self.settings.storage
-        return Inbox(self.settings.inbox_dir, self.instances, reserve_mb=storage.reserve_mb, now=utc_now)
+        return Inbox(self.settings.inbox_dir, self.instances, self.headers, reserve_mb=storage.reserve_mb, now=utc_now)
 
     @cached_property
     def listener(self) -> "Listener":
@@ -363,11 +370,13 @@ class App:
         require_current(self.database)
 
     def close(self) -> None:
-        """Let go of the database and the decoding process."""
+        """Let go of the database, and of the processes that decode and read headers."""
         if "database" in self.__dict__:
             self.database.close()
         if "decoder" in self.__dict__:
             self.decoder.close()
+        if "headers" in self.__dict__:
+            self.headers.close()
 
 
 def _asked_for_by(destination: AnyDestination) -> tuple[ObjectVariant, ...]:

@@ -1,6 +1,6 @@
-"""What a decoding process is asked, and what it answers: JSON over a Unix socket, the frames in a memory file.
+"""What a process that reads hostile bytes is asked, and what it answers: JSON over a Unix socket, frames in a file.
 
-Whoever wrote the pixel data may have taken over the process that answers: its messages are bounded, and read as one of
+Whoever wrote those bytes may have taken over the process that answers: its messages are bounded, and read as one of
 these values or not at all.
 """
 
@@ -10,11 +10,12 @@ import struct
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from stact_pacs.domain import Box, Calibration, CineSource, FrameRef
+from stact_pacs.domain import Box, Calibration, CineSource, FrameRef, Instance
 from stact_pacs.errors import Reason
 
 _LENGTH = struct.Struct("!Q")
@@ -29,6 +30,23 @@ class Request:
     source: CineSource
     refuse_colour_flow: bool
     kind: Literal["request"] = "request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadHeader:
+    """Read the header of this file."""
+
+    path: Path
+    sha256: str
+    kind: Literal["read_header"] = "read_header"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderRead:
+    """What it tells."""
+
+    instance: Instance
+    kind: Literal["header_read"] = "header_read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +89,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declined:
-    """The cine is refused."""
+    """What was asked about is refused."""
 
     reason: Reason
     text: str
@@ -81,7 +99,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred:
-    """It cannot be decoded at the moment, and nobody is at fault: later it may be."""
+    """It cannot be done at the moment, and nobody is at fault: later it may be."""
 
     text: str
     remedy: str
@@ -90,14 +108,14 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """It is not the cine's fault: a person must look."""
+    """It is not the file's fault: a person must look."""
 
     text: str
     remedy: str
     kind: Literal["broken"] = "broken"
 
 
-Message = Request | Prove | Proved | Ready | Decoded | Declined | Deferred | Broken
+Message = Request | ReadHeader | HeaderRead | Prove | Proved | Ready | Decoded | Declined | Deferred | Broken
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -39,13 +39,7 @@ class Elements(Protocol):
 
 
 def read_instance(
-    path: Path,
-    *,
-    kept_as: Path | None = None,
-    calling_ae: str = "",
-    received_at: datetime | None = None,
-    sha256: str | None = None,
-    opening: Opening | None = None,
+    path: Path, *, calling_ae: str = "", received_at: datetime | None = None, sha256: str | None = None
 ) -> Instance:
     """Read the header facts of a DICOM file; its digest is computed unless it is given.
 
@@ -53,32 +47,73 @@ def read_instance(
     ----------
     path
         The file.
-    kept_as
-        Where it will lie, if not there.
     calling_ae
         Who sent it.
     received_at
         When.
     sha256
         Its digest, if that is known.
-    opening
-        How its data set begins, if that is still at hand: mostly it spares us the file. It changes no fact.
 
     Raises
     ------
     Refused
         `not_dicom`: it cannot be read as DICOM, or lacks one of the UIDs that make it an instance.
         `not_decodable`: it is deflated.
+    Transient
+        It cannot be read at the moment: the disk fails, or memory or descriptors are used up.
     """
-    regular = read_regular(opening) if opening else None
-    facts = _by_pydicom(read_header(path)) if regular is None else _of_regular(regular)
+    facts = _by_pydicom(read_header(path))
     return Instance(
-        sha256=sha256 or _digest(path),
+        path=path,
         size_bytes=path.stat().st_size,
-        path=kept_as or path,
+        sha256=sha256 or _digest(path),
         calling_ae=calling_ae,
         received_at=received_at,
         **facts,
+    )
+
+
+def read_opening(
+    opening: Opening,
+    *,
+    path: Path,
+    size_bytes: int,
+    sha256: str,
+    calling_ae: str = "",
+    received_at: datetime | None = None,
+) -> Instance | None:
+    """Return what `read_instance` would read of the file that begins like this; None where only that can tell.
+
+    Parameters
+    ----------
+    opening
+        How its data set begins.
+    path
+        Where it will lie; it is not looked at.
+    size_bytes
+        Of the whole file.
+    sha256
+        Its digest.
+    calling_ae
+        Who sent it.
+    received_at
+        When.
+
+    Raises
+    ------
+    Refused
+        `not_dicom`: it lacks one of the UIDs that make it an instance.
+    """
+    header = read_regular(opening)
+    if header is None:
+        return None
+    return Instance(
+        path=path,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        calling_ae=calling_ae,
+        received_at=received_at,
+        **_of_regular(header),
     )
 
 

@@ -6,12 +6,13 @@ commit the row. A power cut between any two of these lines loses nothing that wa
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from stact_pacs.cine.header import read_instance
+from stact_pacs.cine.header import read_opening
 from stact_pacs.cine.regular import OPENING_BYTES, Opening
 from stact_pacs.domain import Admission, Instance
 from stact_pacs.errors import Refused, Transient
@@ -19,7 +20,7 @@ from stact_pacs.log import get_logger
 from stact_pacs.receive.folders import Folders
 from stact_pacs.receive.part10 import file_head
 from stact_pacs.receive.part_file import PartFile
-from stact_pacs.receive.ports import InstanceStore
+from stact_pacs.receive.ports import HeaderReader, InstanceStore
 from stact_pacs.receive.space import Space, as_transient
 
 log = get_logger()
@@ -63,17 +64,28 @@ class Inbox:
         Its folder; made when missing. No other process may receive into it.
     store
         The records.
+    headers
+        Reads the headers that `read_opening` does not.
     reserve_mb
         Free space, in MB of 10^6 bytes, that receiving leaves untouched.
     now
         Returns the time, aware and UTC.
     """
 
-    def __init__(self, folder: Path, store: InstanceStore, *, reserve_mb: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: InstanceStore,
+        headers: HeaderReader,
+        *,
+        reserve_mb: int,
+        now: Callable[[], datetime],
+    ) -> None:
         self.folders = Folders(folder)
         self.folders.create()
         self.space = Space(self.folders.incoming, reserve_mb=reserve_mb)
         self.store = store
+        self.headers = headers
         self.now = now
         self._holding: set[str] = set()
         self._ended: set[str] = set()
@@ -211,18 +223,17 @@ class Incoming:
 
     def _read_header(self) -> Instance | None:
         sha256 = self._part.sha256()
+        known: dict[str, Any] = {
+            "path": self._inbox.folders.object_path(sha256),
+            "size_bytes": self._part.size_bytes,
+            "sha256": sha256,
+            "calling_ae": self._announced.calling_ae,
+            "received_at": self._inbox.now(),
+        }
+        opening = Opening(data_set=bytes(self._opening), transfer_syntax_uid=self._announced.transfer_syntax_uid)
         try:
-            return read_instance(
-                self._part.path,
-                kept_as=self._inbox.folders.object_path(sha256),
-                calling_ae=self._announced.calling_ae,
-                received_at=self._inbox.now(),
-                sha256=sha256,
-                opening=Opening(
-                    data_set=bytes(self._opening),
-                    transfer_syntax_uid=self._announced.transfer_syntax_uid,
-                ),
-            )
+            read = read_opening(opening, **known)
+            return read or replace(self._inbox.headers.read(self._part.path, sha256=sha256), **known)
         except Refused as refused:
             log.warning("an instance is not readable", action="instance_unreadable", error=refused.text)
             return None

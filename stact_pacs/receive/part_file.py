@@ -85,6 +85,11 @@ class PartFile:
             _ADVISE(self._fileno, self._begun_bytes, self._written_bytes - self._begun_bytes, os.POSIX_FADV_DONTNEED)
             self._begun_bytes = self._written_bytes
 
+    @property
+    def size_bytes(self) -> int:
+        """How much has been settled."""
+        return self._written_bytes
+
     def sha256(self) -> str:
         """Return the digest of what has been settled; 64 hex digits."""
         return self._digest.hexdigest()

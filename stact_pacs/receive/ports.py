@@ -2,9 +2,28 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
+
+
+class HeaderReader(Protocol):
+    """What reads the headers that are not regular."""
+
+    def read(self, path: Path, *, sha256: str) -> Instance:
+        """Return what the header of a file tells.
+
+        Raises
+        ------
+        Refused
+            It cannot be read as that of an instance.
+        Transient
+            It cannot be read at the moment.
+        Defect
+            Reading it failed by a fault of ours.
+        """
+        ...
 
 
 class StoredFiles(Protocol):

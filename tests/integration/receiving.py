@@ -21,6 +21,7 @@ PROGRAM = textwrap.dedent(
     from datetime import UTC, datetime
     from pathlib import Path
     from stact_pacs import log
+    from stact_pacs.cine.header_process import Headers
     from stact_pacs.receive.commitment import Commitments
     from stact_pacs.receive.inbox import Inbox
     from stact_pacs.receive.listener import Listener
@@ -35,9 +36,10 @@ PROGRAM = textwrap.dedent(
     folder, port, reserve_mb = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     database = Database(f"sqlite:///{folder / 'records.sqlite3'}")
     upgrade(database)
-    inbox = Inbox(folder / "inbox", InstanceRecords(database), reserve_mb=reserve_mb, now=lambda: datetime.now(UTC))
+    now = lambda: datetime.now(UTC)
+    inbox = Inbox(folder / "inbox", InstanceRecords(database), Headers(), reserve_mb=reserve_mb, now=now)
     reconcile(inbox)
-    commitments = Commitments(CommitmentRecords(database), may_ask=["MODALITY"], now=lambda: datetime.now(UTC))
+    commitments = Commitments(CommitmentRecords(database), may_ask=["MODALITY"], now=now)
     listener = Listener(Receive(port=port, accept_any=True), inbox, commitments)
     listener.start()
     # Not ru_maxrss: a child inherits the peak of the process that started it.

@@ -109,6 +109,18 @@ def association(port: int, **request: Any) -> Iterator[Scu]:
         scu.release()
 
 
+def seconds_to_store(port: int, uids: Iterable[str]) -> list[float]:
+    """Store instances of 64 KiB one after the other; return how long each took."""
+    content, took_s = content_maker(), []
+    with association(port) as scu:
+        for uid in uids:
+            data_set = content(uid)
+            begun_at = time.perf_counter()
+            assert scu.store(uid, data_set) == SUCCESS
+            took_s.append(time.perf_counter() - begun_at)
+    return took_s
+
+
 def store_each(port: int, uids: Iterable[str], content: Callable[[str], bytes]) -> dict[str, int]:
     """Send each instance once, by a new association where the last one broke; return the status by UID.
 

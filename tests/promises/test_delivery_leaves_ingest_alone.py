@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from stact_pacs.store.database import Database
 from tests.promises.owed_results import owe_results
 from tests.promises.receive_role import Site, new_site
-from tests.promises.senders import SUCCESS, association, content_maker, uid_of
+from tests.promises.senders import seconds_to_store, uid_of
 
 pytestmark = pytest.mark.slow
 
@@ -107,16 +107,7 @@ def can_write(site: Site) -> bool:
 
 
 def store_some(port: int) -> list[float]:
-    """Store instances one after the other; return how long each took, s."""
-    content, took_s = content_maker(), []
-    with association(port) as scu:
-        for _ in range(STORED_PER_TURN):
-            uid = uid_of(next(NUMBERS))
-            data_set = content(uid)
-            begun_at = time.perf_counter()
-            assert scu.store(uid, data_set) == SUCCESS
-            took_s.append(time.perf_counter() - begun_at)
-    return took_s
+    return seconds_to_store(port, map(uid_of, islice(NUMBERS, STORED_PER_TURN)))
 
 
 def slowest_hundredth(took_s: list[float]) -> float:

@@ -11,7 +11,7 @@ from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
 from stact_pacs.settings.receiving import Receive
-from tests.unit.receive.wire_words import MemoryCommitments, MemoryStore, Peer, association_request
+from tests.unit.receive.wire_words import HeadersHere, MemoryCommitments, MemoryStore, Peer, association_request
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def inbox(tmp_path: Path, store: MemoryStore) -> Inbox:
-    return Inbox(tmp_path / "inbox", store, reserve_mb=1, now=lambda: NOW)
+    return Inbox(tmp_path / "inbox", store, HeadersHere(), reserve_mb=1, now=lambda: NOW)
 
 
 @pytest.fixture

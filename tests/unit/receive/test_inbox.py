@@ -131,7 +131,7 @@ def test_an_abandoned_instance_leaves_nothing(inbox: Inbox, announced: Announced
 
 
 def test_nothing_is_written_below_the_reserve(tmp_path: Path, store: Any, announced: Announced, inbox: Inbox) -> None:
-    poor = Inbox(tmp_path / "poor", store, reserve_mb=10**9, now=inbox.now)
+    poor = Inbox(tmp_path / "poor", store, inbox.headers, reserve_mb=10**9, now=inbox.now)
     with pytest.raises(NoSpace):
         poor.check_ready()
     incoming = poor.begin(announced)
@@ -207,7 +207,7 @@ def test_a_folder_that_vanished_is_transient(inbox: Inbox, announced: Announced)
 def test_a_folder_that_cannot_be_made_is_a_misconfiguration(tmp_path: Path, store: Any, inbox: Inbox) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Misconfigured, match=r"Remedy: .*data_dir"):
-        Inbox(tmp_path / "file" / "inbox", store, reserve_mb=1, now=inbox.now)
+        Inbox(tmp_path / "file" / "inbox", store, inbox.headers, reserve_mb=1, now=inbox.now)
 
 
 def test_no_descriptor_is_left_open(inbox: Inbox, receive: Receive, announced: Announced) -> None:

@@ -5,6 +5,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydicom.config import IGNORE
@@ -17,6 +18,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
+from stact_pacs.cine.header import read_instance
 from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
 from stact_pacs.errors import DatabaseUnavailable
 
@@ -25,6 +27,13 @@ VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+
+
+class HeadersHere:
+    """Reads headers in this process."""
+
+    def read(self, path: Path, *, sha256: str) -> Instance:
+        return read_instance(path, sha256=sha256)
 
 
 class MemoryStore:
