@@ -1,4 +1,4 @@
-"""Regular headers, read without pydicom: Explicit VR Little Endian, every element where and what it must be.
+"""Regular headers, read without pydicom: Little Endian, every element where and what it must be.
 
 pydicom copes with everything that was ever called DICOM, and takes three quarters of a millisecond for it. Nearly all
 headers need nothing of that. What is irregular in any way is not read here but left to pydicom, so that the two can
@@ -6,30 +6,22 @@ never read the same header differently; the tests hold them against each other o
 """
 
 import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from stact_pacs.cine.elements import IrregularError, find, find_in_items
 from stact_pacs.cine.plain import numbers_from, tag_of, text_from
-from stact_pacs.cine.reading import PIXEL_DATA, as_integer
+from stact_pacs.cine.reading import as_integer
 
 OPENING_BYTES = 65536
 """How much of a data set is kept to be read here; headers have some kilobytes."""
-_OTHERWISE_ENCODED = (ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-_HEADER = struct.Struct("<HH2sH")
-"""Group, element, VR, value length of two bytes (PS3.5 7.1.2)."""
-_LONG_LENGTH = struct.Struct("<I")
-_ITEM_HEADER = struct.Struct("<HHI")
-_ITEM = (0xFFFE, 0xE000)
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-"""Two reserved bytes, then a value length of four."""
-_FIRST_GROUP = 0x0008
-_CHARACTER_SET = re.compile(rb"ISO_IR (6|100|192) *")
+_OTHERWISE_ENCODED = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+_CHARACTER_SETS = re.compile(rb"ISO_IR (6|100|192) *")
 """In others too a plain value is what it says, but pydicom warns of some and knows more than one spelling."""
 
 TEXTS = (
@@ -41,7 +33,6 @@ REGION_NUMBERS = (
     "RegionSpatialFormat", "RegionDataType", "RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1",
     "RegionLocationMaxY1", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection", "PhysicalDeltaX", "PhysicalDeltaY",
 )  # fmt: skip
-_SETS = ("SpecificCharacterSet", "SequenceOfUltrasoundRegions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +42,6 @@ class Opening:
     data_set: bytes
     """At most `OPENING_BYTES`."""
     transfer_syntax_uid: str
-
-
-class _IrregularError(Exception):
-    """Something that pydicom has to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,97 +84,41 @@ def read_regular(opening: Opening) -> RegularHeader | None:
         return None
     try:
         return _read(opening)
-    except _IrregularError:
+    except IrregularError:
         return None
 
 
 def _read(opening: Opening) -> RegularHeader:
-    found: dict[str, tuple[str, bytes]] = {}
-    for tag, vr, length, value in _elements(opening.data_set, 0, len(opening.data_set)):
-        if tag == PIXEL_DATA:
-            return RegularHeader(
-                elements=_values(found),
-                regions=_regions(found.get("SequenceOfUltrasoundRegions", ("SQ", b""))[1]),
-                transfer_syntax_uid=opening.transfer_syntax_uid,
-                pixel_data_length=length,
-            )
-        keyword = _WANTED.get(tag)
-        if keyword is not None:
-            found[keyword] = _expected(keyword, vr), value
-    raise _IrregularError
+    implicit = opening.transfer_syntax_uid == ImplicitVRLittleEndian
+    found = find(opening.data_set, _WANTED, implicit=implicit)
+    if found.pixel_data_length is None:
+        raise IrregularError  # or the opening was too short
+    if not _CHARACTER_SETS.fullmatch(found.values.get(_CHARACTER_SET, b"ISO_IR 6")):
+        raise IrregularError
+    return RegularHeader(
+        elements=_elements(found.values),
+        regions=_regions(found.values.get(_REGIONS, b""), implicit=implicit),
+        transfer_syntax_uid=opening.transfer_syntax_uid,
+        pixel_data_length=found.pixel_data_length,
+    )
 
 
-def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, bytes]]:
-    """Yield tag, VR, length and value; of the pixel data no value, and nothing after it."""
-    last = 0
-    while start < end:
-        if end - start < _HEADER.size:
-            raise _IrregularError
-        group, element, vr, length = _HEADER.unpack_from(data, start)
-        start += _HEADER.size
-        if vr in _LONG_VRS:
-            if length or end - start < _LONG_LENGTH.size:
-                raise _IrregularError
-            (length,) = _LONG_LENGTH.unpack_from(data, start)
-            start += _LONG_LENGTH.size
-        elif vr not in _SHORT_VRS:
-            raise _IrregularError
-        tag = group << 16 | element
-        if tag <= last or group < _FIRST_GROUP or tag > PIXEL_DATA:
-            raise _IrregularError
-        if tag == PIXEL_DATA:
-            yield tag, vr, length, b""
-            return
-        if length % 2 or length > end - start:
-            raise _IrregularError
-        last = tag
-        yield tag, vr, length, data[start : start + length]
-        start += length
+@lru_cache(maxsize=64)
+def _regions(items: bytes, *, implicit: bool) -> tuple[RegularElements, ...]:
+    """Return the items of Sequence of Ultrasound Regions: mostly those of the instance before."""
+    found = find_in_items(items, _WANTED_OF_REGIONS, implicit=implicit)
+    return tuple(_elements(item.values) for item in found)
 
 
-def _regions(sequence: bytes) -> tuple[RegularElements, ...]:
-    regions = []
-    start, end = 0, len(sequence)
-    while start < end:
-        if end - start < _ITEM_HEADER.size:
-            raise _IrregularError
-        group, element, length = _ITEM_HEADER.unpack_from(sequence, start)
-        start += _ITEM_HEADER.size
-        if (group, element) != _ITEM or length > end - start:
-            raise _IrregularError
-        regions.append(_region(sequence, start, start + length))
-        start += length
-    return tuple(regions)
-
-
-def _region(sequence: bytes, start: int, end: int) -> RegularElements:
-    found: dict[str, tuple[str, bytes]] = {}
-    for tag, vr, _length, value in _elements(sequence, start, end):
-        if tag == PIXEL_DATA:
-            raise _IrregularError
-        keyword = _WANTED_OF_REGIONS.get(tag)
-        if keyword is not None:
-            found[keyword] = _expected(keyword, vr), value
-    return _values(found)
-
-
-def _expected(keyword: str, vr: bytes) -> str:
-    if vr != _VR_OF[keyword]:
-        raise _IrregularError
-    return vr.decode("ascii")
-
-
-def _values(found: Mapping[str, tuple[str, bytes]]) -> RegularElements:
+def _elements(found: Mapping[int, bytes]) -> RegularElements:
     values: dict[str, str | tuple[float, ...]] = {}
-    for keyword, (vr, sent) in found.items():
-        if keyword in _SETS:
-            continue
-        value = _text(vr, sent) if keyword in _ARE_TEXTS else _numbers(vr, sent)
-        if value is None:
-            raise _IrregularError
-        values[keyword] = value
-    if not _CHARACTER_SET.fullmatch(found.get("SpecificCharacterSet", ("CS", b"ISO_IR 6"))[1]):
-        raise _IrregularError
+    for tag, sent in found.items():
+        if tag not in _SETS:
+            keyword, vr, is_text = _KNOWN[tag]
+            value = _text(vr, sent) if is_text else _numbers(vr, sent)
+            if value is None:
+                raise IrregularError
+            values[keyword] = value
     return RegularElements(values)
 
 
@@ -200,9 +131,17 @@ def _numbers(vr: str, sent: bytes) -> tuple[float, ...] | None:
     return () if numbers and not all(map(isfinite, numbers)) else numbers
 
 
-_ARE_TEXTS = frozenset(TEXTS)
-_WANTED = {int(tag_of(keyword)): keyword for keyword in (*_SETS, *TEXTS, *NUMBERS)}
-_WANTED_OF_REGIONS = {int(tag_of(keyword)): keyword for keyword in REGION_NUMBERS}
-_VR_OF = {
-    keyword: dictionary_VR(tag_of(keyword)).encode("ascii") for keyword in (*_SETS, *TEXTS, *NUMBERS, *REGION_NUMBERS)
+_CHARACTER_SET, _REGIONS = int(tag_of("SpecificCharacterSet")), int(tag_of("SequenceOfUltrasoundRegions"))
+_SETS = (_CHARACTER_SET, _REGIONS)
+"""Looked at apart from the others."""
+_KNOWN = {
+    int(tag_of(keyword)): (keyword, dictionary_VR(tag_of(keyword)), keyword in TEXTS)
+    for keyword in (*TEXTS, *NUMBERS, *REGION_NUMBERS)
+}
+"""Keyword, VR, and whether it is a text."""
+_WANTED = {_CHARACTER_SET: b"CS", _REGIONS: b"SQ"} | {
+    int(tag_of(keyword)): dictionary_VR(tag_of(keyword)).encode("ascii") for keyword in (*TEXTS, *NUMBERS)
+}
+_WANTED_OF_REGIONS = {
+    int(tag_of(keyword)): dictionary_VR(tag_of(keyword)).encode("ascii") for keyword in REGION_NUMBERS
 }

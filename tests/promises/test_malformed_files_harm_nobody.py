@@ -7,11 +7,16 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
+from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.data import get_testdata_files
+from pydicom.dataset import Dataset
 
 from stact_pacs import app as application
 from stact_pacs.cine.header import read_instance, read_opening
@@ -37,6 +42,7 @@ LARGEST_SEED_BYTES = 100_000
 NAMED = {known.code for known in vars(status).values() if isinstance(known, status.Status)}
 LARGEST_PEAK_GROWTH_MIB = 50
 """The longest header that is read becomes some 100 MiB of Python objects: not in the listener."""
+OURS = 4
 HUGE_HEADER_MB = 20
 LARGEST_VALUE_MIB = 10
 
@@ -64,18 +70,43 @@ def test_a_mutated_file_is_read_or_refused(tmp_path: Path, seeds: list[bytes], s
 
 def test_a_mutated_header_is_read_the_same_by_both_readers(tmp_path: Path, seeds: list[bytes], scale: int) -> None:
     """The quick one may leave it to pydicom, but must not read it otherwise."""
-    chance, path, regular = random.Random(2), tmp_path / "mutant.dcm", 0
-    head = file_head(sop_class_uid="1.2", sop_instance_uid="1.3", transfer_syntax_uid=words.EXPLICIT)
-    openings = [data_set("1.2.3.4"), *(data_set_of(seed) for seed in seeds if seed[128:132] == b"DICM")]
+    chance, path, regular = random.Random(2), tmp_path / "mutant.dcm", Counter[str]()
+    path.write_bytes(seeds[-1])
+    openings = [_opening(content) for content in [*encodings(path), *seeds] if content[128:132] == b"DICM"]
     for _ in range(MUTANTS * scale):
-        content = mutant(chance.choice(openings[:1] if chance.random() < 0.5 else openings), chance)
-        opening = Opening(data_set=content[:OPENING_BYTES], transfer_syntax_uid=words.EXPLICIT)
+        original = chance.choice(openings[:OURS] if chance.random() < 0.5 else openings)
+        content = mutant(original.data_set, chance)
+        opening = replace(original, data_set=content[:OPENING_BYTES])
         if read_regular(opening) is None:
             continue
-        regular += 1
+        regular[opening.transfer_syntax_uid] += 1
+        head = file_head(sop_class_uid="1.2", sop_instance_uid="1.3", transfer_syntax_uid=opening.transfer_syntax_uid)
         path.write_bytes(head + content)
         assert _quick(path, opening) == _from_file(path)
-    assert regular > MUTANTS // 100
+    assert min(regular[words.EXPLICIT], regular[words.IMPLICIT]) > MUTANTS // 100
+
+
+def encodings(path: Path) -> Iterator[bytes]:
+    """Write an ultrasound image in each encoding that may be regular: `OURS` of them."""
+    for syntax, delimited in product((words.EXPLICIT, words.IMPLICIT), (False, True)):
+        dataset, region = dcmread(path), Dataset()
+        region.RegionSpatialFormat, region.RegionDataType, region.PhysicalDeltaX = 1, 2, 0.01
+        region.RegionLocationMinX0 = region.RegionLocationMinY0 = 0
+        region.RegionLocationMaxX1 = region.RegionLocationMaxY1 = 63
+        region.is_undefined_length_sequence_item = delimited
+        dataset.SequenceOfUltrasoundRegions, dataset.StudyDescription = [region, region], "Thyroid"
+        dataset["SequenceOfUltrasoundRegions"].is_undefined_length = delimited
+        dataset.file_meta.TransferSyntaxUID = syntax
+        written = BytesIO()
+        dataset.save_as(written, enforce_file_format=True)
+        yield written.getvalue()
+
+
+def _opening(content: bytes) -> Opening:
+    """Return what a sender of this file would send, and in which transfer syntax."""
+    transfer_syntax = re.search(rb"\x02\x00\x10\x00UI(..)([0-9.]*)", content[:1000], re.DOTALL)
+    declared = transfer_syntax[2].decode() if transfer_syntax else words.EXPLICIT
+    return Opening(data_set=data_set_of(content), transfer_syntax_uid=declared)
 
 
 def _quick(path: Path, opening: Opening) -> Instance | str | None:

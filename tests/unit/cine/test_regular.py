@@ -18,7 +18,7 @@ from stact_pacs.domain import Instance
 from stact_pacs.errors import Refused
 
 BLACK = np.zeros((2, 8, 8), np.uint8)
-EXPLICIT = "1.2.840.10008.1.2.1"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
 def opening_of(path: Path, transfer_syntax_uid: str = EXPLICIT) -> Opening:
@@ -76,19 +76,55 @@ def test_a_value_that_needs_interpretation_is_left_to_pydicom(write_image: Any, 
     assert quick(path, opening_of(path)) is None
 
 
-@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
 def test_another_encoding_is_left_to_pydicom(ultrasound: Path, syntax: str) -> None:
     assert quick(ultrasound, opening_of(ultrasound, syntax)) is None
 
 
-def test_sequences_without_a_length_are_left_to_pydicom(write_image: Any) -> None:
-    item = Dataset()
-    item.CodeValue = "1"
-    path = write_image(BLACK, ProcedureCodeSequence=[item])
+def encoded(path: Path, syntax: str, *, delimited: bool) -> Path:
+    """Write the image again in a transfer syntax, its sequences and items with a length or delimited."""
     dataset = pydicom.dcmread(path)
-    dataset["ProcedureCodeSequence"].is_undefined_length = True
+    code = Dataset()
+    code.CodeValue, code.ReferencedSeriesSequence = "1", [Dataset(), Dataset()]
+    code.ReferencedSeriesSequence[0].StudyDescription = "Not the study's"
+    dataset.ProcedureCodeSequence = [code]
+    for sequence in (dataset["ProcedureCodeSequence"], dataset["SequenceOfUltrasoundRegions"]):
+        sequence.is_undefined_length = delimited
+        for item in sequence.value:
+            item.is_undefined_length_sequence_item = delimited
+    code["ReferencedSeriesSequence"].is_undefined_length = delimited
+    dataset.file_meta.TransferSyntaxUID = syntax
     dataset.save_as(path, enforce_file_format=True)
-    assert quick(path, opening_of(path)) is None
+    return path
+
+
+@pytest.mark.parametrize("delimited", [False, True])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_each_little_endian_encoding_is_regular(ultrasound: Path, syntax: str, delimited: bool) -> None:
+    path = encoded(ultrasound, syntax, delimited=delimited)
+    read = quick(path, opening_of(path, syntax))
+    assert read == read_instance(path)
+    assert read is not None
+    assert read.colour_flow_region
+    assert read.study_description == "Thyroid left"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_sequences_too_deep_are_left_to_pydicom(ultrasound: Path, syntax: str) -> None:
+    dataset = outer = pydicom.dcmread(ultrasound)
+    for _ in range(9):
+        outer.ReferencedSeriesSequence = [Dataset()]
+        outer["ReferencedSeriesSequence"].is_undefined_length = True
+        outer = outer.ReferencedSeriesSequence[0]
+        outer.is_undefined_length_sequence_item = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(ultrasound, enforce_file_format=True)
+    assert quick(ultrasound, opening_of(ultrasound, syntax)) is None
+    assert read_instance(ultrasound).rows == 8
+
+
+def test_what_is_declared_as_implicit_and_is_not_is_left_to_pydicom(ultrasound: Path) -> None:
+    assert quick(ultrasound, opening_of(ultrasound, IMPLICIT)) is None
 
 
 def test_a_header_longer_than_the_opening_is_read_from_the_file(write_image: Any) -> None:
@@ -102,16 +138,20 @@ def test_a_header_longer_than_the_opening_is_read_from_the_file(write_image: Any
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_an_altered_header_is_read_as_pydicom_reads_it(ultrasound: Path, data: st.DataObject) -> None:
+@pytest.mark.parametrize("delimited", [False, True])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_an_altered_header_is_read_as_pydicom_reads_it(
+    ultrasound: Path, syntax: str, delimited: bool, data: st.DataObject
+) -> None:
     original = ultrasound.with_suffix(".original")
     if not original.exists():
-        original.write_bytes(ultrasound.read_bytes())
+        original.write_bytes(encoded(ultrasound, syntax, delimited=delimited).read_bytes())
     content = bytearray(original.read_bytes())
     start = len(content) - len(opening_of(original).data_set)
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(start, len(content) - 1))] = data.draw(st.integers(0, 255))
     ultrasound.write_bytes(content)
-    opening = Opening(data_set=bytes(content[start:]), transfer_syntax_uid=EXPLICIT)
+    opening = Opening(data_set=bytes(content[start:]), transfer_syntax_uid=syntax)
     assert answer(ultrasound, opening) == answer(ultrasound, None)
 
 
