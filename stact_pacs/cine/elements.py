@@ -100,7 +100,11 @@ def _find(
             raise IrregularError
         if tag == PIXEL_DATA:
             return Found(values, start, length)
-        value_end, behind = _ends(data, start, end, tag, vr, length, implicit=implicit, depth=depth)
+        value_end = behind = start + length
+        if length == UNDEFINED_LENGTH:
+            value_end, behind = _ends_of_sequence(data, start, end, tag, vr, depth=depth + 1)
+        elif length % 2 or behind > end:
+            raise IrregularError
         if tag in wanted:
             if vr not in (b"", wanted[tag]):
                 raise IrregularError
@@ -131,20 +135,10 @@ def _header(data: bytes, start: int, end: int, *, implicit: bool) -> tuple[int, 
     return tag, vr, length, begin
 
 
-def _ends(
-    data: bytes, start: int, end: int, tag: int, vr: bytes, length: int, *, implicit: bool, depth: int
-) -> tuple[int, int]:
-    """Return where a value ends, and where the next element begins: of a sequence without a length, behind its end."""
-    if length == UNDEFINED_LENGTH:
-        if (vr or _vr_of(tag)) != b"SQ" or depth == _DEEPEST:
-            raise IrregularError
-        return _ends_of_items(data, start, end, implicit=implicit, depth=depth + 1)
-    if length % 2 or length > end - start:
+def _ends_of_sequence(data: bytes, start: int, end: int, tag: int, vr: bytes, *, depth: int) -> tuple[int, int]:
+    """Return where the items of a sequence without a length end, and where the next element begins."""
+    if (vr or _vr_of(tag)) != b"SQ" or depth > _DEEPEST:
         raise IrregularError
-    return start + length, start + length
-
-
-def _ends_of_items(data: bytes, start: int, end: int, *, implicit: bool, depth: int) -> tuple[int, int]:
     while True:
         tag, length = _item_header(data, start, end)
         begin = start + _HEADER_BYTES
@@ -152,7 +146,7 @@ def _ends_of_items(data: bytes, start: int, end: int, *, implicit: bool, depth: 
             return start, begin
         if tag != _ITEM:
             raise IrregularError
-        start = _find_in_item(data, begin, end, length, _NOTHING, implicit=implicit, depth=depth).end
+        start = _find_in_item(data, begin, end, length, _NOTHING, implicit=not vr, depth=depth).end
 
 
 def _find_in_item(

@@ -3,15 +3,15 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydicom.dataset import Dataset
 
 from stact_pacs.cine.reading import DatasetElements, Header, quietly, read_header, value_of
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
+from stact_pacs.cine.region_items import Elements, regions_of
 from stact_pacs.cine.regular import Opening, RegularHeader, read_regular
 from stact_pacs.domain import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
@@ -21,21 +21,6 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _MAX_UID_CHARACTERS = 64
 _MAX_TEXT_CHARACTERS = 64
 """The longest LO value (PS3.5 6.2)."""
-_MAX_REGIONS = 64
-"""More items of Sequence of Ultrasound Regions are not read; real images have one to four."""
-_CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
-
-
-class Elements(Protocol):
-    """The elements of a data set or an item; what is absent or cannot be understood has the default."""
-
-    def text(self, keyword: str) -> str: ...
-
-    def number(self, keyword: str) -> float | None: ...
-
-    def integer(self, keyword: str, default: int, *, low: int = ..., high: int = ...) -> int: ...
-
-    def number_of_frames(self) -> int: ...
 
 
 def read_instance(
@@ -123,7 +108,7 @@ def _by_pydicom(header: Header) -> dict[str, Any]:
 
 
 def _of_regular(header: RegularHeader) -> dict[str, Any]:
-    return _facts(header.elements, _regions(header.regions), header)
+    return _facts(header.elements, header.regions, header)
 
 
 def _facts(elements: Elements, regions: tuple[UltrasoundRegion, ...], header: Header | RegularHeader) -> dict[str, Any]:
@@ -171,31 +156,7 @@ def ultrasound_regions(dataset: Dataset) -> tuple[UltrasoundRegion, ...]:
     items = value_of(dataset, "SequenceOfUltrasoundRegions")
     if items is None or isinstance(items, (bytes, str)) or not hasattr(items, "__iter__"):
         return ()
-    return _regions([DatasetElements(item) for item in items])
-
-
-def _regions(items: Sequence[Elements]) -> tuple[UltrasoundRegion, ...]:
-    regions = (_region(item) for item in items[:_MAX_REGIONS])
-    return tuple(region for region in regions if region is not None)
-
-
-def _region(item: Elements) -> UltrasoundRegion | None:
-    corners = [item.integer(keyword, -1, low=0) for keyword in _CORNERS]
-    if -1 in corners:
-        return None
-    min_x, min_y, max_x, max_y = corners
-    return UltrasoundRegion(
-        spatial_format=item.integer("RegionSpatialFormat", 0),
-        data_type=item.integer("RegionDataType", 0),
-        min_x=min_x,
-        min_y=min_y,
-        max_x=max_x,
-        max_y=max_y,
-        units_x=item.integer("PhysicalUnitsXDirection", 0),
-        units_y=item.integer("PhysicalUnitsYDirection", 0),
-        delta_x=item.number("PhysicalDeltaX") or 0.0,
-        delta_y=item.number("PhysicalDeltaY") or 0.0,
-    )
+    return regions_of(map(DatasetElements, items))
 
 
 def _uid(elements: Elements, keyword: str) -> str:

@@ -17,6 +17,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from stact_pacs.cine.elements import IrregularError, find, find_in_items
 from stact_pacs.cine.plain import numbers_from, tag_of, text_from
 from stact_pacs.cine.reading import as_integer
+from stact_pacs.cine.region import UltrasoundRegion
+from stact_pacs.cine.region_items import regions_of
 
 OPENING_BYTES = 65536
 """How much of a data set is kept to be read here; headers have some kilobytes."""
@@ -72,8 +74,7 @@ class RegularHeader:
     """What is wanted of a header."""
 
     elements: RegularElements
-    regions: tuple[RegularElements, ...]
-    """Items of Sequence of Ultrasound Regions."""
+    regions: tuple[UltrasoundRegion, ...]
     transfer_syntax_uid: str
     pixel_data_length: int
 
@@ -104,10 +105,10 @@ def _read(opening: Opening) -> RegularHeader:
 
 
 @lru_cache(maxsize=64)
-def _regions(items: bytes, *, implicit: bool) -> tuple[RegularElements, ...]:
-    """Return the items of Sequence of Ultrasound Regions: mostly those of the instance before."""
+def _regions(items: bytes, *, implicit: bool) -> tuple[UltrasoundRegion, ...]:
+    """Return the regions that the items tell of: mostly those of the instance before."""
     found = find_in_items(items, _WANTED_OF_REGIONS, implicit=implicit)
-    return tuple(_elements(item.values) for item in found)
+    return regions_of([_elements(item.values) for item in found])
 
 
 def _elements(found: Mapping[int, bytes]) -> RegularElements:

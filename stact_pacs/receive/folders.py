@@ -2,7 +2,7 @@
 
 ::
 
-    incoming/<random>.part      being received; worthless after a crash
+    incoming/<random>-<n>.part  being received; worthless after a crash
     objects/ab/<sha256>.dcm     complete and flushed; the record points here
     quarantine/<sha256>.dcm     kept for a person: a second content under a stored UID
     quarantine/<name>.<random>  the same: a file that is not what its name says
@@ -12,6 +12,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from stact_pacs.errors import Misconfigured
@@ -28,7 +29,9 @@ class Folders:
     def __init__(self, root: Path) -> None:
         self.root = root
         # As text: joining paths took a tenth of a millisecond per instance.
-        self._incoming, self._objects = str(self.incoming), str(self.objects)
+        self._objects = str(self.objects)
+        self._part = f"{self.incoming}/{uuid.uuid4().hex}"
+        self._parts = count()
         self._prepared: set[str] = set()
         """Prefixes below objects/ that this process knows to be durable."""
 
@@ -71,7 +74,7 @@ class Folders:
 
     def new_part(self) -> Path:
         """Return a path below incoming/ that nothing has."""
-        return Path(f"{self._incoming}/{uuid.uuid4().hex}.part")
+        return Path(f"{self._part}-{next(self._parts)}.part")
 
     def object_path(self, sha256: str) -> Path:
         """Return where the file with this digest belongs."""
@@ -83,16 +86,14 @@ class Folders:
             if not folder.is_symlink():
                 yield from sorted(folder.glob("*.dcm"))
 
-    def move_to_object(self, part: Path, sha256: str) -> Path:
-        """Move a flushed file to its place, durably, and return that.
+    def move_to_object(self, part: Path, target: Path) -> None:
+        """Move a flushed file to its place, which is that of `object_path`, durably.
 
         A file that is there already has the same content, so replacing it changes nothing.
         """
-        target = self.object_path(sha256)
-        if sha256[:_PREFIX_DIGITS] not in self._prepared:
+        if target.name[:_PREFIX_DIGITS] not in self._prepared:
             self._prepare(target.parent)
         _move(part, target)
-        return target
 
     def _prepare(self, folder: Path) -> None:
         """Make sure that a folder below objects/ is there and survives a power cut.
@@ -123,14 +124,15 @@ class Folders:
 
 def _move(file: Path, target: Path) -> None:
     """Move a file of ours, durably. A symbolic link in the place of the target's folder is not followed."""
-    folder = _open_folder(target.parent)
+    folder_path, name = os.path.split(target)
+    folder = _open_folder(folder_path)
     try:
-        os.rename(file, target.name, dst_dir_fd=folder)
+        os.rename(file, name, dst_dir_fd=folder)
         os.fsync(folder)
     finally:
         os.close(folder)
 
 
-def _open_folder(folder: Path) -> int:
+def _open_folder(folder: Path | str) -> int:
     """Open one of our own folders and return the descriptor; a symbolic link is none of them."""
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

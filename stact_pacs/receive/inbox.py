@@ -243,7 +243,7 @@ class Incoming:
             return Receipt.UNREADABLE
         if not self._is_as_announced(instance):
             return Receipt.MISMATCH
-        self._inbox.folders.move_to_object(self._part.path, instance.sha256)
+        self._inbox.folders.move_to_object(self._part.path, instance.path)
         self._part.keep()
         return self._inbox.admit(instance, self._announced.association_id)
 

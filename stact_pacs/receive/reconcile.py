@@ -76,7 +76,8 @@ def _adopt(inbox: Inbox, path: Path) -> bool | None:
     if instance is None or instance.sha256 != path.stem:
         inbox.folders.set_aside(path)
         return False
-    placed = inbox.folders.move_to_object(path, instance.sha256)  # it may lie elsewhere, or not be durable there yet
+    placed = inbox.folders.object_path(instance.sha256)
+    inbox.folders.move_to_object(path, placed)  # it may lie elsewhere, or not be durable there yet
     return inbox.admit(replace(instance, path=placed)) is not Receipt.CONFLICT
 
 

@@ -22,7 +22,9 @@ class Offer:
 
     def row(self) -> dict[str, Any]:
         """Return the column values of the instance."""
-        return {**instance_values(self.instance), "received_at": self.instance.received_at or self.now}
+        values = instance_values(self.instance)
+        values["received_at"] = self.instance.received_at or self.now
+        return values
 
 
 def touch() -> sa.Update:

@@ -1,6 +1,7 @@
 """Instances and cines as rows, and back."""
 
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,16 @@ from stact_pacs.store.schema import instances, job_instances
 
 _SAME_NAME = [field.name for field in fields(Instance) if field.name not in ("series", "path")]
 """Attributes of `Instance` whose column has the same name and value."""
+_same = attrgetter(*_SAME_NAME)
 
 
 def instance_values(instance: Instance) -> dict[str, Any]:
     """Return the column values of an instance."""
-    values = {name: getattr(instance, name) for name in _SAME_NAME}
-    return {
-        **values,
-        "study_instance_uid": instance.series.study_instance_uid,
-        "series_instance_uid": instance.series.series_instance_uid,
-        "path": str(instance.path),
-    }
+    values = dict(zip(_SAME_NAME, _same(instance), strict=True))
+    values["study_instance_uid"] = instance.series.study_instance_uid
+    values["series_instance_uid"] = instance.series.series_instance_uid
+    values["path"] = str(instance.path)
+    return values
 
 
 def instance_of(row: sa.RowMapping) -> Instance:

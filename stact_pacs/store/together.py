@@ -38,7 +38,7 @@ class Together(Generic[Offer, Outcome]):
         StactError
             What `commit` raised: for this offer alone if it was a `Defect`, else for all of the group.
         """
-        seat = _Seat[Offer, Outcome](offer)
+        seat: _Seat[Offer, Outcome] = _Seat(offer)
         with self._lock:
             self._waiting.append(seat)
             leads, self._is_led = not self._is_led, True

@@ -19,20 +19,21 @@ from tests.promises.system_calls import SYNCS, Call, read_trace, traced
 
 _UID = re.compile(r"1\.2\.3\.1\d{7}")
 """Of `uid_of`."""
-_PART = re.compile(r"\w+\.part")
+_PART = re.compile(r"[\w-]+\.part")
 _OBJECT = re.compile(r'"(\w{64})\.dcm"')
-_NUMBERED_NAMES = """\
+_KNOWN_NAMES = """\
 import itertools, uuid
 _numbers = itertools.count()
 uuid.uuid4 = lambda: uuid.UUID(int=next(_numbers))
 """
+"""The first that is asked for is that of the inbox."""
 _PARTS = 1000
 """More than the instances, associations and attempts of a test."""
 
 
 def parts(site: Site) -> list[Path]:
     """Return every third file that will be received: what comes again has another name, and is spared."""
-    return [site.inbox / "incoming" / f"{number:032x}.part" for number in range(0, _PARTS, 3)]
+    return [site.inbox / "incoming" / f"{0:032x}-{number}.part" for number in range(0, _PARTS, 3)]
 
 
 def folders(site: Site) -> list[Path]:
@@ -107,7 +108,7 @@ def suffer(site: Site, fault: Fault, uids: Sequence[str], *, trace: Path, packag
         Folder with another copy of the package, or an empty one.
     """
     package.mkdir(exist_ok=True)
-    (package / "sitecustomize.py").write_text(_NUMBERED_NAMES)  # or the fault could not be pinned to a part
+    (package / "sitecustomize.py").write_text(_KNOWN_NAMES)  # or the fault could not be pinned to a part
     with (
         closing(sqlite3.connect(_database(site))) as other,
         traced(site, trace, options=fault.options(site), package=package),

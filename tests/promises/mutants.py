@@ -67,12 +67,11 @@ MOVES_AFTER_THE_COMMIT = Mutant(
     """
 import threading as _threading
 _move_now = Folders.move_to_object
-def _move_later(self, part, sha256):
+def _move_later(self, part, target):
     kept = self.root / "kept" / part.name
     kept.parent.mkdir(exist_ok=True)
     os.link(part, kept)
-    _threading.Timer(0.3, _move_now, (self, kept, sha256)).start()
-    return self.object_path(sha256)
+    _threading.Timer(0.3, _move_now, (self, kept, target)).start()
 Folders.move_to_object = _move_later
 """,
 )
