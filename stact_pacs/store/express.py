@@ -27,7 +27,7 @@ class Express:
         self._database = database
         self._connection = database.keep_connection()
         columns = {each.name: sa.bindparam(each.name, type_=each.type) for each in instances.c if each.name != "id"}
-        insert = database.insert(instances).values(columns).on_conflict_do_nothing().returning(instances.c.id)
+        insert = database.insert(instances).values(columns).on_conflict_do_nothing()
         self._insert = database.prepare(insert)
         self._count = database.prepare(_COUNT_INTO_HELD)
 
@@ -63,14 +63,14 @@ class Express:
             "now": offer.now,
         }
         for statement, values in ((self._insert, offer.row()), (self._count, arrival)):
-            if not _run(connection, statement, values):
+            if not _changed(connection, statement, values):
                 raise _NotOrdinary
 
 
-def _run(connection: Any, statement: Prepared, values: dict[str, Any]) -> list[Any]:
-    """Return the rows that the statement returns."""
-    rows: list[Any] = connection.execute(statement.text, statement.parameters(values)).fetchall()
-    return rows
+def _changed(connection: Any, statement: Prepared, values: dict[str, Any]) -> int:
+    """Return how many rows the statement changed."""
+    count: int = connection.execute(statement.text, statement.parameters(values)).rowcount
+    return count
 
 
 _IS_HELD = sa.exists().where(
@@ -89,5 +89,4 @@ _COUNT_INTO_HELD = (
         instance_count=series.c.instance_count + 1,
         last_instance_at=sa.bindparam("now", type_=series.c.last_instance_at.type),
     )
-    .returning(series.c.id)
 )
