@@ -10,9 +10,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import TypeVar
 
-from stact_pacs.cine.child_messages import Message, Ready, receive, send
-from stact_pacs.errors import Transient
+from stact_pacs.cine.child_messages import Broken, Declined, Deferred, Message, Ready, receive, send
+from stact_pacs.errors import Defect, Refused, Transient
+
+_Answer = TypeVar("_Answer", bound=Message)
 
 CHILD_ERRORS = (EOFError, OSError, ValueError)
 """What `ChildProcess.ask` raises when the process has died, is too slow, or answers what is no message."""
@@ -60,17 +63,33 @@ class ChildProcess:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, request: Message, *, timeout_s: float) -> tuple[Message, int | None]:
+    def ask(self, request: Message, expected: type[_Answer], *, timeout_s: float) -> tuple[_Answer, int | None]:
         """Return the answer, and the descriptor of its file, which the caller closes.
+
+        Parameters
+        ----------
+        request
+            What is asked for.
+        expected
+            What it is answered with, if all is well.
+        timeout_s
+            Longest wait for the answer, in seconds.
 
         Raises
         ------
+        Refused, Transient, Defect
+            The answer says so.
         EOFError, OSError, ValueError
             `CHILD_ERRORS`: there is none, and none will come.
         """
         self._channel.settimeout(timeout_s)
         send(self._channel, request)
-        return receive(self._channel, timeout_s=timeout_s)
+        answer, file = receive(self._channel, timeout_s=timeout_s)
+        if isinstance(answer, expected):
+            return answer, file
+        if file is not None:
+            os.close(file)
+        raise _error_of(answer)
 
     def exit_code_after(self, error: Exception) -> int | None:
         """Return how the process ended that failed us so, negative for a signal; None when it runs."""
@@ -85,6 +104,18 @@ class ChildProcess:
         if self.is_alive:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def _error_of(answer: Message) -> Exception:
+    match answer:
+        case Declined():
+            return Refused(answer.reason, answer.text, remedy=answer.remedy)
+        case Deferred():
+            return Transient(answer.text, remedy=answer.remedy)
+        case Broken():
+            return Defect(answer.text, remedy=answer.remedy)
+        case _:
+            return ValueError(f"{answer.kind} is no answer")
 
 
 def _start(command: Sequence[str], numbers: Sequence[int]) -> tuple[socket.socket, subprocess.Popen[bytes]]:

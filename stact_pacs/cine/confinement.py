@@ -8,13 +8,18 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from types import TracebackType
+from typing import TypeVar
 
-from stact_pacs.cine.child_messages import Broken, Message, Ready, receive, send
+from stact_pacs.cine.child_messages import Broken, Declined, Deferred, Message, Ready, receive, send
+from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.memory import forbid_core_files
+
+_Answer = TypeVar("_Answer")
 
 _BYTES_PER_MB = 1_000_000
 
@@ -46,6 +51,30 @@ def next_request(channel: socket.socket) -> Message | None:
         return receive(channel)[0]
     except EOFError:
         return None
+
+
+def answered(act: Callable[[], _Answer], *, too_large: Declined) -> _Answer | Declined | Deferred | Broken:
+    """Return what `act` returns, or the answer that stands for its error.
+
+    Parameters
+    ----------
+    act
+        What was asked for.
+    too_large
+        The answer where it takes more than the allowed memory.
+    """
+    try:
+        return act()
+    except Refused as refused:
+        return Declined(reason=refused.reason, text=refused.text, remedy=refused.remedy)
+    except Defect as defect:
+        return Broken(text=defect.text, remedy=defect.remedy)
+    except Transient as transient:
+        if isinstance(transient.__cause__, MemoryError):
+            return too_large
+        return Deferred(text=transient.text, remedy=transient.remedy)
+    except MemoryError:
+        return too_large
 
 
 def allow_memory(memory_mb: int) -> None:

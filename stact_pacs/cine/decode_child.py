@@ -6,15 +6,16 @@ file, and holds nothing but the cine in hand. It ends when the other end of its 
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 
-from stact_pacs.cine.child_messages import Broken, Declined, Decoded, Deferred, Prove, Proved, Request, send
-from stact_pacs.cine.confinement import allow_cpu, allow_memory, confined, next_request
+from stact_pacs.cine.child_messages import Declined, Decoded, Prove, Proved, Request, send
+from stact_pacs.cine.confinement import allow_cpu, allow_memory, answered, confined, next_request
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.known_answers import known_answer_fault
 from stact_pacs.cine.shared_frames import SharedFrames
-from stact_pacs.errors import Defect, Reason, Refused, Transient
+from stact_pacs.errors import Reason
 
 
 def main(fileno: int, memory_mb: int, cpu_s: int, *, prove: Callable[[str], str] = known_answer_fault) -> None:
@@ -27,7 +28,7 @@ def main(fileno: int, memory_mb: int, cpu_s: int, *, prove: Callable[[str], str]
         assert isinstance(request, Request), "nothing else is sent after the first cine"
         allow_cpu(cpu_s)
         with SharedFrames() as frames:
-            answer = _answer(request, frames, memory_mb)
+            answer = answered(partial(_answer, request, frames), too_large=_too_large(memory_mb))
             if isinstance(answer, Decoded):
                 frames.seal()
                 send(channel, answer, (frames.fileno,))
@@ -36,19 +37,11 @@ def main(fileno: int, memory_mb: int, cpu_s: int, *, prove: Callable[[str], str]
         request = next_request(channel)
 
 
-def _answer(request: Request, frames: SharedFrames, memory_mb: int) -> Decoded | Declined | Deferred | Broken:
+def _answer(request: Request, frames: SharedFrames) -> Decoded:
     try:
         cine = decode_cine(request.source, refuse_colour_flow=request.refuse_colour_flow, allocate=frames.allocate)
-    except Refused as refused:
-        return Declined(reason=refused.reason, text=refused.text, remedy=refused.remedy)
-    except Defect as defect:
-        return Broken(text=defect.text, remedy=defect.remedy)
-    except Transient as transient:
-        if isinstance(transient.__cause__, MemoryError):
-            return _too_large(memory_mb)
-        return Deferred(text=transient.text, remedy=transient.remedy)
-    except (MemoryError, cv2.error):
-        return _too_large(memory_mb)
+    except cv2.error as error:
+        raise MemoryError from error  # OpenCV tells of a lack of memory by an error of its own
     T, H, W = cine.frames.shape  # frames, rows, columns
     return Decoded(
         shape=(T, H, W),

@@ -4,12 +4,12 @@ import os
 import signal
 import weakref
 
-from stact_pacs.cine.child_messages import Broken, Declined, Decoded, Deferred, Message, Prove, Proved, Request
+from stact_pacs.cine.child_messages import Decoded, Prove, Proved, Request
 from stact_pacs.cine.child_process import CHILD_ERRORS, ChildProcess, manner
 from stact_pacs.cine.shared_frames import frames_in
 from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from stact_pacs.domain import Cine, CineSource
-from stact_pacs.errors import Defect, Reason, Refused, Transient
+from stact_pacs.errors import Defect, Reason, Refused
 from stact_pacs.log import get_logger
 from stact_pacs.settings.scoring import Decoding
 
@@ -73,11 +73,9 @@ class DecodeProcess:
         for instance in source.instances:
             if fault := child.faults.get(instance.transfer_syntax_uid):
                 raise _refused(fault, remedy="Install the package again; stact-pacs check tells when it is right.")
+        request = Request(source=source, refuse_colour_flow=refuse_colour_flow)
         try:
-            answer, file = child.ask(
-                Request(source=source, refuse_colour_flow=refuse_colour_flow), timeout_s=self._limits.wall_s
-            )
-            return _cine(answer, file)
+            return _cine(*child.ask(request, Decoded, timeout_s=self._limits.wall_s))
         except CHILD_ERRORS as error:
             raise self._bury(child, error) from error
 
@@ -133,38 +131,27 @@ class _Decoder(ChildProcess):
         self.faults: dict[str, str] = {}
 
     def prove(self, transfer_syntax_uid: str, *, timeout_s: float) -> str:
-        answer, _ = self.ask(Prove(transfer_syntax_uid=transfer_syntax_uid), timeout_s=timeout_s)
-        match answer:
-            case Proved():
-                return answer.fault
-            case Broken():  # its last word
-                self.end()
-                return answer.text
-            case _:
-                raise ValueError(f"{answer.kind} is no answer")
+        try:
+            answer, _ = self.ask(Prove(transfer_syntax_uid=transfer_syntax_uid), Proved, timeout_s=timeout_s)
+        except Defect as last_word:
+            self.end()
+            return last_word.text
+        return answer.fault
 
 
-def _cine(answer: Message, file: int | None) -> Cine:
-    match answer:
-        case Declined():
-            raise Refused(answer.reason, answer.text, remedy=answer.remedy)
-        case Deferred():
-            raise Transient(answer.text, remedy=answer.remedy)
-        case Broken():
-            raise Defect(answer.text, remedy=answer.remedy)
-        case Decoded() if file is not None:
-            with os.fdopen(file, "rb"):
-                frames = frames_in(file, answer.shape)
-            return Cine(
-                frames=frames,
-                frame_refs=answer.frame_refs,
-                region=answer.region,
-                calibration=answer.calibration,
-                frame_time_ms=answer.frame_time_ms,
-                warnings=answer.warnings,
-            )
-        case _:
-            raise ValueError(f"{answer.kind} is no answer")
+def _cine(answer: Decoded, file: int | None) -> Cine:
+    if file is None:
+        raise ValueError("the frames did not come with the answer")
+    with os.fdopen(file, "rb"):
+        frames = frames_in(file, answer.shape)
+    return Cine(
+        frames=frames,
+        frame_refs=answer.frame_refs,
+        region=answer.region,
+        calibration=answer.calibration,
+        frame_time_ms=answer.frame_time_ms,
+        warnings=answer.warnings,
+    )
 
 
 def _cause(exit_code: int | None, limits: Decoding) -> str:

@@ -4,11 +4,12 @@ It holds nothing but the header in hand, and ends when the other end of its sock
 """
 
 import sys
+from functools import partial
 
-from stact_pacs.cine.child_messages import Declined, Deferred, HeaderRead, ReadHeader, send
-from stact_pacs.cine.confinement import allow_cpu, allow_memory, confined, next_request
+from stact_pacs.cine.child_messages import Declined, HeaderRead, ReadHeader, send
+from stact_pacs.cine.confinement import allow_cpu, allow_memory, answered, confined, next_request
 from stact_pacs.cine.header import read_instance
-from stact_pacs.errors import Reason, Refused, Transient
+from stact_pacs.errors import Reason
 
 
 def main(fileno: int, memory_mb: int, cpu_s: int) -> None:
@@ -18,20 +19,11 @@ def main(fileno: int, memory_mb: int, cpu_s: int) -> None:
     while (request := next_request(channel)) is not None:
         assert isinstance(request, ReadHeader), "nothing else is sent"
         allow_cpu(cpu_s)
-        send(channel, _answer(request, memory_mb))
+        send(channel, answered(partial(_answer, request), too_large=_too_large(memory_mb)))
 
 
-def _answer(request: ReadHeader, memory_mb: int) -> HeaderRead | Declined | Deferred:
-    try:
-        return HeaderRead(instance=read_instance(request.path, sha256=request.sha256))
-    except Refused as refused:
-        return Declined(reason=refused.reason, text=refused.text, remedy=refused.remedy)
-    except Transient as transient:
-        if isinstance(transient.__cause__, MemoryError):
-            return _too_large(memory_mb)
-        return Deferred(text=transient.text, remedy=transient.remedy)
-    except MemoryError:
-        return _too_large(memory_mb)
+def _answer(request: ReadHeader) -> HeaderRead:
+    return HeaderRead(instance=read_instance(request.path, sha256=request.sha256))
 
 
 def _too_large(memory_mb: int) -> Declined:

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 
-from stact_pacs.cine.child_messages import Broken, Declined, Deferred, HeaderRead, Message, ReadHeader
+from stact_pacs.cine.child_messages import HeaderRead, ReadHeader
 from stact_pacs.cine.child_process import CHILD_ERRORS, ChildProcess, manner
 from stact_pacs.domain import Instance
-from stact_pacs.errors import Defect, Reason, Refused, Transient
+from stact_pacs.errors import Reason, Refused, Transient
 from stact_pacs.log import get_logger
 
 log = get_logger()
@@ -74,10 +74,10 @@ class Headers:
         """
         with self._lent() as child:
             try:
-                answer, _ = child.ask(ReadHeader(path=path, sha256=sha256), timeout_s=self._wall_s)
-                return _instance(answer)
+                answer, _ = child.ask(ReadHeader(path=path, sha256=sha256), HeaderRead, timeout_s=self._wall_s)
             except CHILD_ERRORS as error:
                 raise self._bury(child, error) from error
+            return answer.instance
 
     def close(self) -> None:
         """End the processes; nobody may be asking."""
@@ -126,20 +126,6 @@ def _end_all(places: "LifoQueue[ChildProcess | None]") -> None:
         if child is not None:
             child.end()
         places.put(None)
-
-
-def _instance(answer: Message) -> Instance:
-    match answer:
-        case HeaderRead():
-            return answer.instance
-        case Declined():
-            raise Refused(answer.reason, answer.text, remedy=answer.remedy)
-        case Deferred():
-            raise Transient(answer.text, remedy=answer.remedy)
-        case Broken():
-            raise Defect(answer.text, remedy=answer.remedy)
-        case _:
-            raise ValueError(f"{answer.kind} is no answer")
 
 
 def _refused(text: str) -> Refused:

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from tests.integration.loopback_namespace import wait_until
+from tests.promises.hostile_files import element
 from tests.promises.receive_role import ReceiveRole, Site, new_site
 from tests.promises.senders import Scu, content_maker, sending, uid_of, wait_until_sent
 from tests.promises.wire_mutations import association_requests, good_client, messages, mutant, say_all
@@ -37,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def role(site: Site) -> Iterator[ReceiveRole]:
     """One listener for all of it, which must be the same in the end as before."""
     with site.running() as role:
-        with sending(role.port, map(uid_of, range(32)), content_maker(frames=1), count=8) as senders:
+        with sending(role.port, map(uid_of, range(32)), irregular, count=8) as senders:
             wait_until_sent(senders, timeout_s=60)
         threads, descriptors, resident_mib = role.threads_at_rest(), other_descriptors(role), role.resident_mib()
         yield role
@@ -48,6 +49,11 @@ def role(site: Site) -> Iterator[ReceiveRole]:
         role.stop()
     assert not re.search("Traceback|unforeseen_error|accept_failed", site.log.read_text())
     assert site.files("incoming") == []
+
+
+def irregular(uid: str) -> bytes:
+    """Return an instance whose header a process beside the listener reads; two of those stay, once they are there."""
+    return element(0x00080005, b"CS", b"ISO_IR 144") + content_maker(frames=1)(uid)
 
 
 def other_descriptors(role: ReceiveRole) -> int:

@@ -87,10 +87,15 @@ class MemoryCommitments:
 
 
 class Peer:
-    """The other end of a connection, without manners of its own."""
+    """The other end of a connection, without manners of its own.
 
-    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
+    Bound to no address unless it is given one: only then Linux takes ports again that were in use a second ago, and
+    there are 28,000 of them.
+    """
+
+    def __init__(self, port: int, source: str | None = None) -> None:
+        bound = None if source is None else (source, 0)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=bound)
 
     def say(self, data: bytes) -> None:
         self.socket.sendall(data)
