@@ -47,7 +47,7 @@ from stact_pacs.store.workitems import WorkitemRecords
 
 if TYPE_CHECKING:
     from stact_pacs.cine.decode_process import DecodeProcess
-    from stact_pacs.cine.header_process import Headers
+    from stact_pacs.cine.header_processes import HeaderProcesses
     from stact_pacs.deliver.commitment_report import CommitmentReporter
     from stact_pacs.deliver.find import Sources
     from stact_pacs.deliver.outbox import OpenAssociation, Outbox
@@ -148,10 +148,10 @@ class App:
         return DecodeProcess(self.settings.decoding)
 
     @cached_property
-    def headers(self) -> "Headers":
-        from stact_pacs.cine.header_process import Headers
+    def headers(self) -> "HeaderProcesses":
+        from stact_pacs.cine.header_processes import HeaderProcesses
 
-        return Headers()
+        return HeaderProcesses()
 
     @cached_property
     def desk(self) -> "Desk":

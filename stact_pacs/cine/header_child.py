@@ -1,4 +1,4 @@
-"""The process that reads headers: `python -m stact_pacs.cine.header_child SOCKET MEMORY_MB CPU_S`, run by `Headers`.
+"""A process that reads headers: `python -m stact_pacs.cine.header_child SOCKET MEMORY_MB CPU_S`; see `HeaderProcesses`.
 
 It holds nothing but the header in hand, and ends when the other end of its socket is closed.
 """

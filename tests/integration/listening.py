@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from stact_pacs.cine.header_process import Headers
+from stact_pacs.cine.header_processes import HeaderProcesses
 from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.listener import Listener
@@ -58,7 +58,11 @@ def listening(folder: Path, settings: Receive, *, reserve_mb: int = 1) -> Iterat
     database = Database(f"sqlite:///{folder / 'records.sqlite3'}")
     upgrade(database)
     inbox = Inbox(
-        folder / "inbox", InstanceRecords(database), Headers(), reserve_mb=reserve_mb, now=lambda: datetime.now(UTC)
+        folder / "inbox",
+        InstanceRecords(database),
+        HeaderProcesses(),
+        reserve_mb=reserve_mb,
+        now=lambda: datetime.now(UTC),
     )
     commitments = Commitments(CommitmentRecords(database), may_ask=[], now=lambda: datetime.now(UTC))
     service = Service(Listener(settings, inbox, commitments), inbox, database)

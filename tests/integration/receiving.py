@@ -21,7 +21,7 @@ PROGRAM = textwrap.dedent(
     from datetime import UTC, datetime
     from pathlib import Path
     from stact_pacs import log
-    from stact_pacs.cine.header_process import Headers
+    from stact_pacs.cine.header_processes import HeaderProcesses
     from stact_pacs.receive.commitment import Commitments
     from stact_pacs.receive.inbox import Inbox
     from stact_pacs.receive.listener import Listener
@@ -37,7 +37,7 @@ PROGRAM = textwrap.dedent(
     database = Database(f"sqlite:///{folder / 'records.sqlite3'}")
     upgrade(database)
     now = lambda: datetime.now(UTC)
-    inbox = Inbox(folder / "inbox", InstanceRecords(database), Headers(), reserve_mb=reserve_mb, now=now)
+    inbox = Inbox(folder / "inbox", InstanceRecords(database), HeaderProcesses(), reserve_mb=reserve_mb, now=now)
     reconcile(inbox)
     commitments = Commitments(CommitmentRecords(database), may_ask=["MODALITY"], now=now)
     listener = Listener(Receive(port=port, accept_any=True), inbox, commitments)

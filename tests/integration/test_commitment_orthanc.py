@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stact_pacs.cine.header_process import Headers
+from stact_pacs.cine.header_processes import HeaderProcesses
 from stact_pacs.deliver.commitment_report import CommitmentReporter, Requestor
 from stact_pacs.domain import CommitmentState
 from stact_pacs.receive.commitment import Commitments
@@ -76,7 +76,7 @@ def test_orthanc_is_told_what_is_committed_and_sends_the_rest_again(server: Orth
     with closing(Database(f"sqlite:///{tmp_path / 'records.sqlite3'}")) as database:
         upgrade(database)
         records = CommitmentRecords(database)
-        inbox = Inbox(tmp_path / "inbox", InstanceRecords(database), Headers(), reserve_mb=1, now=now)
+        inbox = Inbox(tmp_path / "inbox", InstanceRecords(database), HeaderProcesses(), reserve_mb=1, now=now)
         with listening(server, records, inbox):
             server.post("/modalities/stact/store", sent)
             next(inbox.folders.stored_objects()).write_bytes(b"altered")

@@ -15,7 +15,7 @@ import pytest
 
 from stact_pacs.app import build
 from stact_pacs.checks import check_workitem_server
-from stact_pacs.cine.header_process import Headers
+from stact_pacs.cine.header_processes import HeaderProcesses
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.domain import WorkitemProgress, WorkitemState
 from stact_pacs.installation import make_installation
@@ -47,7 +47,9 @@ class Worker:
         self.database = Database(f"sqlite:///{folder / 'records.sqlite3'}")
         upgrade(self.database)
         self.records = WorkitemRecords(self.database)
-        self.inbox = Inbox(folder / "inbox", InstanceRecords(self.database), Headers(), reserve_mb=1, now=lambda: NOW)
+        self.inbox = Inbox(
+            folder / "inbox", InstanceRecords(self.database), HeaderProcesses(), reserve_mb=1, now=lambda: NOW
+        )
         self.now = NOW
         self.again()
 

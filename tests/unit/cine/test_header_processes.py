@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.cine.header_process import Headers
+from stact_pacs.cine.header_processes import HeaderProcesses
 from stact_pacs.domain import Instance
 from stact_pacs.errors import Defect, Reason, Refused, Transient
 from tests.promises.hostile_files import empty_items
@@ -23,8 +23,8 @@ DIGEST = "ab" * 32
 
 
 @pytest.fixture
-def headers() -> Iterator[Headers]:
-    with closing(Headers()) as headers:
+def headers() -> Iterator[HeaderProcesses]:
+    with closing(HeaderProcesses()) as headers:
         yield headers
 
 
@@ -34,14 +34,14 @@ def processes() -> list[psutil.Process]:
 
 
 def test_a_header_comes_back_as_it_would_be_read_here(
-    headers: Headers, write_image: Any, tissue_region: Callable[..., dict[str, Any]]
+    headers: HeaderProcesses, write_image: Any, tissue_region: Callable[..., dict[str, Any]]
 ) -> None:
     path = write_image(BLACK, regions=[tissue_region()], SpecificCharacterSet="ISO_IR 100", StationName="Schilddrüse")
     assert headers.read(path, sha256=DIGEST) == read_instance(path, sha256=DIGEST)
     assert headers.read(path, sha256=DIGEST).station_name == "Schilddrüse"
 
 
-def test_a_refusal_comes_back_with_its_reason_and_remedy(headers: Headers, tmp_path: Path) -> None:
+def test_a_refusal_comes_back_with_its_reason_and_remedy(headers: HeaderProcesses, tmp_path: Path) -> None:
     path = tmp_path / "no.dcm"
     path.write_bytes(b"\x89PNG" * 100)
     with pytest.raises(Refused) as refused:
@@ -51,7 +51,7 @@ def test_a_refusal_comes_back_with_its_reason_and_remedy(headers: Headers, tmp_p
 
 
 def test_a_file_that_the_disk_does_not_give_is_read_again_later(
-    headers: Headers, write_image: Any, tmp_path: Path
+    headers: HeaderProcesses, write_image: Any, tmp_path: Path
 ) -> None:
     path = write_image(BLACK)
     headers.read(path, sha256=DIGEST)
@@ -70,11 +70,16 @@ def test_a_header_that_takes_more_than_the_memory_is_refused(write_image: Any, t
     path, content = tmp_path / "huge.dcm", write_image(BLACK).read_bytes()
     start = content.index(b"\x08\x00\x16\x00UI")
     path.write_bytes(content[:start] + empty_items(90_000) + content[start:])
-    with closing(Headers(memory_mb=8, cpu_s=2)) as headers, pytest.raises(Refused, match=r"more than (8 MB|2 s)"):
+    with (
+        closing(HeaderProcesses(memory_mb=8, cpu_s=2)) as headers,
+        pytest.raises(Refused, match=r"more than (8 MB|2 s)"),
+    ):
         headers.read(path, sha256=DIGEST)
 
 
-def test_a_header_may_take_so_much_processor_time_from_its_beginning(headers: Headers, write_image: Any) -> None:
+def test_a_header_may_take_so_much_processor_time_from_its_beginning(
+    headers: HeaderProcesses, write_image: Any
+) -> None:
     headers.read(write_image(BLACK), sha256=DIGEST)
     (process,) = processes()
     soft, _hard = process.rlimit(psutil.RLIMIT_CPU)
@@ -90,7 +95,7 @@ def test_a_header_may_take_so_much_processor_time_from_its_beginning(headers: He
     ],
 )
 def test_a_process_that_dies_of_a_header_costs_that_file_alone(
-    headers: Headers,
+    headers: HeaderProcesses,
     write_image: Any,
     tmp_path: Path,
     number: signal.Signals,
@@ -107,7 +112,7 @@ def test_a_process_that_dies_of_a_header_costs_that_file_alone(
     assert after != before
 
 
-def test_a_process_that_died_in_between_costs_no_header(headers: Headers, write_image: Any) -> None:
+def test_a_process_that_died_in_between_costs_no_header(headers: HeaderProcesses, write_image: Any) -> None:
     headers.read(write_image(BLACK), sha256=DIGEST)
     (process,) = processes()
     process.kill()
@@ -116,13 +121,15 @@ def test_a_process_that_died_in_between_costs_no_header(headers: Headers, write_
 
 
 def test_a_header_that_is_not_read_in_time_may_be_sent_again_and_its_process_is_gone(tmp_path: Path) -> None:
-    with closing(Headers(wall_s=0.5)) as headers:
+    with closing(HeaderProcesses(wall_s=0.5)) as headers:
         with pytest.raises(Transient, match="in time"):
             headers.read(endless_file(tmp_path / "endless"), sha256=DIGEST)
         assert processes() == []
 
 
-def test_beside_an_endless_header_the_others_are_read(headers: Headers, write_image: Any, tmp_path: Path) -> None:
+def test_beside_an_endless_header_the_others_are_read(
+    headers: HeaderProcesses, write_image: Any, tmp_path: Path
+) -> None:
     endless, good = endless_file(tmp_path / "endless"), write_image(BLACK)
     headers.read(good, sha256=DIGEST)
     (first,) = processes()
@@ -145,7 +152,7 @@ def test_beside_an_endless_header_the_others_are_read(headers: Headers, write_im
 
 def test_a_failure_of_the_process_is_told_without_what_was_read(write_image: Any) -> None:
     with (
-        closing(Headers(module="tests.unit.cine.frail_header_child")) as headers,
+        closing(HeaderProcesses(module="tests.unit.cine.frail_header_child")) as headers,
         pytest.raises(Defect, match=r"ZeroDivisionError at frail_header_child\.py:\d+") as defect,
     ):
         headers.read(write_image(BLACK), sha256=DIGEST)
@@ -153,14 +160,14 @@ def test_a_failure_of_the_process_is_told_without_what_was_read(write_image: Any
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_header(write_image: Any) -> None:
-    with closing(Headers(module="tests.unit.cine.no_such_module")) as headers:
+    with closing(HeaderProcesses(module="tests.unit.cine.no_such_module")) as headers:
         for _ in range(5):
             with pytest.raises(Transient, match="does not start"):
                 headers.read(write_image(BLACK), sha256=DIGEST)
 
 
 def test_no_process_outlives_its_owner(write_image: Any) -> None:
-    owner = Headers()
+    owner = HeaderProcesses()
     owner.read(write_image(BLACK), sha256=DIGEST)
     (process,) = processes()
     del owner

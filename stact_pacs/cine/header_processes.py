@@ -31,7 +31,7 @@ _WALL_S = 60.0
 _BUSY_REMEDY = "Look what keeps the machine busy."
 
 
-class Headers:
+class HeaderProcesses:
     """The processes that read headers; any number of threads may ask.
 
     A process is started when it is first needed, kept, and replaced after its death.
@@ -91,9 +91,9 @@ class Headers:
         except Empty as error:
             raise Transient("Every process that reads headers is busy.", remedy=_BUSY_REMEDY) from error
         try:
-            if child is not None and not child.is_alive:
-                child.end()
             if child is None or not child.is_alive:
+                if child is not None:
+                    child.end()
                 child = ChildProcess(self._module, [self._memory_mb, self._cpu_s], name="process that reads headers")
             yield child
         finally:
