@@ -53,7 +53,7 @@ def next_request(channel: socket.socket) -> Message | None:
         return None
 
 
-def answered(act: Callable[[], _Answer], *, too_large: Declined) -> _Answer | Declined | Deferred | Broken:
+def answered(act: Callable[[], _Answer], *, too_large: Refused) -> _Answer | Declined | Deferred | Broken:
     """Return what `act` returns, or the answer that stands for its error.
 
     Parameters
@@ -61,20 +61,24 @@ def answered(act: Callable[[], _Answer], *, too_large: Declined) -> _Answer | De
     act
         What was asked for.
     too_large
-        The answer where it takes more than the allowed memory.
+        What it is refused by where it takes more than the allowed memory.
     """
     try:
         return act()
     except Refused as refused:
-        return Declined(reason=refused.reason, text=refused.text, remedy=refused.remedy)
+        return _declined(refused)
     except Defect as defect:
         return Broken(text=defect.text, remedy=defect.remedy)
     except Transient as transient:
         if isinstance(transient.__cause__, MemoryError):
-            return too_large
+            return _declined(too_large)
         return Deferred(text=transient.text, remedy=transient.remedy)
     except MemoryError:
-        return too_large
+        return _declined(too_large)
+
+
+def _declined(refused: Refused) -> Declined:
+    return Declined(reason=refused.reason, text=refused.text, remedy=refused.remedy)
 
 
 def allow_memory(memory_mb: int) -> None:

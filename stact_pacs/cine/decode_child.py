@@ -10,12 +10,12 @@ from functools import partial
 
 import cv2
 
-from stact_pacs.cine.child_messages import Declined, Decoded, Prove, Proved, Request, send
+from stact_pacs.cine.child_messages import Decoded, Prove, Proved, Request, send
 from stact_pacs.cine.confinement import allow_cpu, allow_memory, answered, confined, next_request
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.known_answers import known_answer_fault
 from stact_pacs.cine.shared_frames import SharedFrames
-from stact_pacs.errors import Reason
+from stact_pacs.errors import Reason, Refused
 
 
 def main(fileno: int, memory_mb: int, cpu_s: int, *, prove: Callable[[str], str] = known_answer_fault) -> None:
@@ -53,10 +53,10 @@ def _answer(request: Request, frames: SharedFrames) -> Decoded:
     )
 
 
-def _too_large(memory_mb: int) -> Declined:
+def _too_large(memory_mb: int) -> Refused:
     text = f"The cine takes more than {memory_mb} MB to decode (decoding.memory_mb)."
     remedy = "Send a shorter clip; or raise decoding.memory_mb if such clips are expected."
-    return Declined(reason=Reason.NOT_DECODABLE, text=text, remedy=remedy)
+    return Refused(Reason.NOT_DECODABLE, text, remedy=remedy)
 
 
 if __name__ == "__main__":

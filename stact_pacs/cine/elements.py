@@ -71,10 +71,7 @@ def find_in_items(items: bytes, wanted: Mapping[int, bytes], *, implicit: bool) 
     """Find the elements of each item of a sequence; parameters and errors are those of `find`."""
     start, end = 0, len(items)
     while start < end:
-        tag, length = _item_header(items, start, end)
-        if tag != _ITEM:
-            raise IrregularError
-        found = _find_in_item(items, start + _HEADER_BYTES, end, length, wanted, implicit=implicit, depth=1)
+        found = _find_in_item(items, start, end, wanted, implicit=implicit, depth=1)
         start = found.end
         yield found
 
@@ -139,24 +136,23 @@ def _ends_of_sequence(data: bytes, start: int, end: int, tag: int, vr: bytes, *,
     """Return where the items of a sequence without a length end, and where the next element begins."""
     if (vr or _vr_of(tag)) != b"SQ" or depth > _DEEPEST:
         raise IrregularError
-    while True:
-        tag, length = _item_header(data, start, end)
-        begin = start + _HEADER_BYTES
-        if tag == _SEQUENCE_END and length == 0:
-            return start, begin
-        if tag != _ITEM:
-            raise IrregularError
-        start = _find_in_item(data, begin, end, length, _NOTHING, implicit=not vr, depth=depth).end
+    while _item_header(data, start, end) != (_SEQUENCE_END, 0):
+        start = _find_in_item(data, start, end, _NOTHING, implicit=not vr, depth=depth).end
+    return start, start + _HEADER_BYTES
 
 
 def _find_in_item(
-    data: bytes, start: int, end: int, length: int, wanted: Mapping[int, bytes], *, implicit: bool, depth: int
+    data: bytes, start: int, end: int, wanted: Mapping[int, bytes], *, implicit: bool, depth: int
 ) -> Found:
-    if length == UNDEFINED_LENGTH:
-        return _find(data, start, end, wanted, implicit=implicit, depth=depth, delimited=True)
-    if length > end - start:
+    tag, length = _item_header(data, start, end)
+    begin = start + _HEADER_BYTES
+    if tag != _ITEM:
         raise IrregularError
-    return _find(data, start, start + length, wanted, implicit=implicit, depth=depth)
+    if length == UNDEFINED_LENGTH:
+        return _find(data, begin, end, wanted, implicit=implicit, depth=depth, delimited=True)
+    if length > end - begin:
+        raise IrregularError
+    return _find(data, begin, begin + length, wanted, implicit=implicit, depth=depth)
 
 
 def _item_header(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -11,15 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 
+from stact_pacs.cine import header_child
 from stact_pacs.cine.child_messages import HeaderRead, ReadHeader
 from stact_pacs.cine.child_process import CHILD_ERRORS, ChildProcess, manner
 from stact_pacs.domain import Instance
-from stact_pacs.errors import Reason, Refused, Transient
+from stact_pacs.errors import Refused, Transient
 from stact_pacs.log import get_logger
 
 log = get_logger()
 
-_MODULE = "stact_pacs.cine.header_child"
+_MODULE = header_child.__name__
 _PROCESSES = 2
 """One header of the worst kind keeps one of them busy for seconds, and then there is still the other."""
 _MEMORY_MB = 512
@@ -113,8 +114,8 @@ class HeaderProcesses:
         if exit_code == -signal.SIGKILL:  # by the kernel, when memory is short, or by a person
             return Transient("A process that reads headers was killed.", remedy="Look whether memory is short.")
         if exit_code == -signal.SIGXCPU:
-            return _refused(f"The header takes more than {self._cpu_s} s to read.")
-        return _refused(f"The header ended the process that reads it {manner(exit_code)}.")
+            return header_child.refused(f"The header takes more than {self._cpu_s} s to read.")
+        return header_child.refused(f"The header ended the process that reads it {manner(exit_code)}.")
 
 
 def _end_all(places: "LifoQueue[ChildProcess | None]") -> None:
@@ -126,8 +127,3 @@ def _end_all(places: "LifoQueue[ChildProcess | None]") -> None:
         if child is not None:
             child.end()
         places.put(None)
-
-
-def _refused(text: str) -> Refused:
-    remedy = "Export the image again, without the private elements that fill its header."
-    return Refused(Reason.NOT_DICOM, text, remedy=remedy)

@@ -132,6 +132,11 @@ def _numbers(vr: str, sent: bytes) -> tuple[float, ...] | None:
     return () if numbers and not all(map(isfinite, numbers)) else numbers
 
 
+def _vrs(*keywords: str) -> dict[int, bytes]:
+    """Return the VR of each by its tag."""
+    return {int(tag_of(keyword)): dictionary_VR(tag_of(keyword)).encode("ascii") for keyword in keywords}
+
+
 _CHARACTER_SET, _REGIONS = int(tag_of("SpecificCharacterSet")), int(tag_of("SequenceOfUltrasoundRegions"))
 _SETS = (_CHARACTER_SET, _REGIONS)
 """Looked at apart from the others."""
@@ -140,9 +145,5 @@ _KNOWN = {
     for keyword in (*TEXTS, *NUMBERS, *REGION_NUMBERS)
 }
 """Keyword, VR, and whether it is a text."""
-_WANTED = {_CHARACTER_SET: b"CS", _REGIONS: b"SQ"} | {
-    int(tag_of(keyword)): dictionary_VR(tag_of(keyword)).encode("ascii") for keyword in (*TEXTS, *NUMBERS)
-}
-_WANTED_OF_REGIONS = {
-    int(tag_of(keyword)): dictionary_VR(tag_of(keyword)).encode("ascii") for keyword in REGION_NUMBERS
-}
+_WANTED = _vrs("SpecificCharacterSet", "SequenceOfUltrasoundRegions", *TEXTS, *NUMBERS)
+_WANTED_OF_REGIONS = _vrs(*REGION_NUMBERS)

@@ -5,13 +5,11 @@ Python remembers every warning, to fill our memory.
 """
 
 import re
-from functools import lru_cache
 
 MAX_UID_CHARACTERS = 64
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 
-@lru_cache(maxsize=256)
 def is_uid(text: str) -> bool:
     """Whether this is a valid UID.
 

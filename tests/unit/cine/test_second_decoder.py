@@ -1,4 +1,4 @@
-"""Every known answer means to a second decoder what it means to ours: lossless to the bit, lossy within a grey level.
+"""Known answers mean to a second decoder what they mean to ours: lossless to the bit, lossy within a grey level.
 
 The second of HTJ2K is OpenJPH, which shares nothing with OpenJPEG; that of JPEG is GDCM's, which is not libjpeg-turbo.
 """
