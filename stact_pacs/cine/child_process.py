@@ -129,7 +129,7 @@ def _start(command: Sequence[str], numbers: Sequence[int]) -> tuple[socket.socke
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # libraries complain there, and quote what they read
-            start_new_session=True,
+            process_group=0,  # no session of its own, which Linux may give a share of the processor as large as ours
         )
         undo.pop_all()
     return ours, process

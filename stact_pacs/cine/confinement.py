@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from traceback import extract_tb
 from types import TracebackType
 from typing import TypeVar
 
 from stact_pacs.cine.child_messages import Broken, Declined, Deferred, Message, Ready, receive, send
 from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.memory import forbid_core_files
+from stact_pacs.unforeseen import describe
 
 _Answer = TypeVar("_Answer")
 
@@ -95,9 +95,8 @@ def allow_cpu(cpu_s: int) -> None:
 
 
 def _report(
-    channel: socket.socket, name: str, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    channel: socket.socket, name: str, _kind: type[BaseException], error: BaseException, _at: TracebackType | None
 ) -> None:
     """Tell which error ends the process and where; not its text, which may quote what was read."""
-    place = extract_tb(traceback)[-1]
-    text = f"The {name} failed: {kind.__name__} at {Path(place.filename).name}:{place.lineno}."
+    text = f"The {name} failed: {describe(error)}"
     send(channel, Broken(text=text, remedy="Report it, with the version of the software."))

@@ -13,9 +13,9 @@ from pydicom import dcmread
 from stact_pacs.deliver.outcomes import SendOutcome
 from stact_pacs.deliver.stow_answer import http_status_text, outcome_of_answer
 from stact_pacs.domain import ResultObject, UnprovenDelivery
-from stact_pacs.errors import DestinationUnavailable, Misconfigured
+from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, WebDestination
-from stact_pacs.settings.loading import read_secret
+from stact_pacs.web_session import WebSession
 
 SEARCH_IS_ANSWERED = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
 """The answer to a search says whether the instance is there; any other status says nothing of it."""
@@ -43,8 +43,15 @@ class StowSender:
         DestinationUnavailable
             The credentials cannot be read.
         """
-        with _NoDetours() as session:
-            _authenticate(session, destination)
+        tls = destination.tls
+        with WebSession(
+            user=destination.user,
+            password_file=destination.password_file,
+            token_file=destination.token_file,
+            ca_file=tls.ca_file if tls else None,
+            certificate_file=tls.certificate_file if tls else None,
+            key_file=tls.key_file if tls else None,
+        ) as session:
             yield WebService(destination, session, timeout_s=self._timeout_s)
 
     def echo(self, destination: WebDestination) -> None:
@@ -133,34 +140,3 @@ class WebService:
     def _keep(self, response: requests.Response, *_: Any, **__: Any) -> requests.Response:
         self._answers.append(response)
         return response
-
-
-class _NoDetours(requests.Session):
-    """Follows no redirection, which would make a lost POST look stored, and takes nothing from the environment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False  # no proxy, and no credentials of ~/.netrc in the place of ours
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        body = kwargs.get("data")
-        if isinstance(body, bytes):
-            # As a file it goes out piece by piece, each within the time limit; as bytes, all of it had to at once.
-            kwargs["data"] = BytesIO(body)
-        return super().request(*args, **(kwargs | {"allow_redirects": False}))
-
-
-def _authenticate(session: requests.Session, destination: WebDestination) -> None:
-    """Give the session our credentials and certificates; the files are read anew, so that they can be renewed."""
-    try:
-        if destination.password_file is not None:
-            session.auth = (destination.user, read_secret(destination.password_file))
-        if destination.token_file is not None:
-            session.headers["Authorization"] = f"Bearer {read_secret(destination.token_file)}"
-    except Misconfigured as error:
-        raise DestinationUnavailable(error.text, remedy=error.remedy) from error
-    tls = destination.tls
-    if tls is not None and tls.ca_file is not None:
-        session.verify = str(tls.ca_file)
-    if tls is not None and tls.certificate_file is not None:
-        session.cert = (str(tls.certificate_file), str(tls.key_file))

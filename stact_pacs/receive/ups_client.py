@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 
 from stact_pacs.cine.reading import quietly
 from stact_pacs.domain import SeriesKey
-from stact_pacs.errors import DestinationUnavailable, Misconfigured
+from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.receive.uids import is_uid
-from stact_pacs.settings.loading import read_secret
 from stact_pacs.settings.receiving import Ups
+from stact_pacs.web_session import WebSession
 
 _JSON = {"Accept": "application/dicom+json", "Content-Type": "application/dicom+json"}
 _ANY_SYNTAX = (("application/dicom", "*"),)
@@ -119,9 +119,7 @@ class UpsClient:
         try:
             with self._session() as session:
                 timeout_s = self._settings.timeout_s
-                answer = session.request(
-                    method, self._url + path, headers=_JSON, timeout=timeout_s, allow_redirects=False, **what
-                )
+                answer = session.request(method, self._url + path, headers=_JSON, timeout=timeout_s, **what)
         except requests.RequestException as error:
             raise self._unavailable(type(error).__name__) from error
         if not answer.ok and answer.status_code not in allowed:
@@ -136,17 +134,8 @@ class UpsClient:
         except _MALFORMED as error:
             raise self._unavailable("an answer that is no DICOM JSON") from error
 
-    def _session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # no proxy, and no credentials of ~/.netrc in the place of ours
-        try:
-            if self._settings.token_file is not None:
-                session.headers["Authorization"] = f"Bearer {read_secret(self._settings.token_file)}"
-        except Misconfigured as error:
-            raise DestinationUnavailable(error.text, remedy=error.remedy) from error
-        if self._settings.ca_file is not None:
-            session.verify = str(self._settings.ca_file)
-        return session
+    def _session(self) -> WebSession:
+        return WebSession(token_file=self._settings.token_file, ca_file=self._settings.ca_file)
 
     def _unavailable(self, why: str) -> DestinationUnavailable:
         return DestinationUnavailable(f"The workitem server at {self._url} gave no answer that helps ({why}).")

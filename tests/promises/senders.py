@@ -21,6 +21,7 @@ _PDV_HEADER_BYTES = 6
 _FRAGMENT_BYTES = 131072 - _PDV_HEADER_BYTES
 """As much as the product announces to accept in one PDU."""
 _RETRY_S = 0.05
+_MOST_TRIES = 3
 _TIMEOUT_S = 120
 """A listener that has not answered by then hangs, on the busiest machine."""
 
@@ -119,6 +120,17 @@ def seconds_to_store(port: int, uids: Iterable[str]) -> list[float]:
             assert scu.store(uid, data_set) == SUCCESS
             took_s.append(time.perf_counter() - begun_at)
     return took_s
+
+
+def ratios_until(measure: Callable[[], float], *, below: float) -> list[float]:
+    """Measure how much slower senders are beside something else, up to three times, until a ratio is below the limit.
+
+    On a machine that is busy with other things the quietest measurement counts; what is in the way shows in all.
+    """
+    ratios: list[float] = []
+    while len(ratios) < _MOST_TRIES and min(ratios, default=below) >= below:
+        ratios.append(measure())
+    return ratios
 
 
 def store_each(port: int, uids: Iterable[str], content: Callable[[str], bytes]) -> dict[str, int]:
