@@ -27,7 +27,7 @@ from stact_pacs.cli import (
 )
 from stact_pacs.cli.output import exit_code_of, print_error
 from stact_pacs.errors import StactError
-from stact_pacs.unforeseen import withhold_texts
+from stact_pacs.uncaught import withhold_texts
 
 app = typer.Typer(
     help="Score ultrasound cine clips pushed from a PACS; send the results back as DICOM SEG and SR.",

@@ -14,7 +14,7 @@ from stact_pacs.deliver.outcomes import SendOutcome
 from stact_pacs.deliver.stow_answer import http_status_text, outcome_of_answer
 from stact_pacs.domain import ResultObject, UnprovenDelivery
 from stact_pacs.errors import DestinationUnavailable
-from stact_pacs.settings.delivering import Deliver, WebDestination
+from stact_pacs.settings.delivering import ClientTls, Deliver, WebDestination
 from stact_pacs.web_session import WebSession
 
 SEARCH_IS_ANSWERED = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
@@ -43,14 +43,14 @@ class StowSender:
         DestinationUnavailable
             The credentials cannot be read.
         """
-        tls = destination.tls
+        tls = destination.tls or ClientTls()
         with WebSession(
             user=destination.user,
             password_file=destination.password_file,
             token_file=destination.token_file,
-            ca_file=tls.ca_file if tls else None,
-            certificate_file=tls.certificate_file if tls else None,
-            key_file=tls.key_file if tls else None,
+            ca_file=tls.ca_file,
+            certificate_file=tls.certificate_file,
+            key_file=tls.key_file,
         ) as session:
             yield WebService(destination, session, timeout_s=self._timeout_s)
 

@@ -36,7 +36,7 @@ def test_the_place_is_also_told_by_our_modules_the_innermost_first() -> None:
 
 PROGRAM = """
 import logging, sys, threading
-from stact_pacs.unforeseen import withhold_texts
+from stact_pacs.uncaught import withhold_texts
 
 def fail():
     raise ValueError("CANARY^DOE")
