@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import shutil
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -83,19 +82,21 @@ def measure(cell: Cell, folder: Path, *, rounds: int) -> Measured:
                 seconds = send_s(running, cell.load, files, senders=cell.senders, nagle=cell.nagle)
                 measured.seconds.setdefault(name, []).append(seconds)
                 measured.peak_mb[name] = max(running.peak_mb(), measured.peak_mb.get(name, 0))
-    shutil.rmtree(folder / "sent")
+    _cut_files(folder / "sent")
     return measured
 
 
 @contextmanager
 def _space(folder: Path) -> Iterator[Path]:
-    """Lend a folder; before, nothing is left for the disk to do, and after, it holds no bytes any more.
-
-    Its files are cut and not removed: ext4 creates files slowly for minutes after many were deleted.
-    """
+    """Lend a folder; before, nothing is left for the disk to do, and after, it holds no bytes any more."""
     folder.mkdir(parents=True)
     os.sync()
     yield folder
+    _cut_files(folder)
+
+
+def _cut_files(folder: Path) -> None:
+    """Free the space of all files, and remove none: ext4 creates files slowly for minutes after many were deleted."""
     for path in folder.rglob("*"):
         if path.is_file():
             os.truncate(path, 0)
