@@ -208,7 +208,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     """A person must look: attempts used up, a defect, or a dead letter."""
     CANCELLED = "CANCELLED"
-    """A person stopped it before it ran."""
+    """It ended without a result: a person stopped it, or a later revision of its series replaces it."""
     HELD = "HELD"
     """A person put it aside; release makes it WAITING again."""
 

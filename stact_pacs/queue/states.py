@@ -33,8 +33,8 @@ JOB_MOVES: Mapping[tuple[JobState, JobState], str] = MappingProxyType(
         (JobState.FAILED, JobState.NOT_SCORED): "a person retries the last dead letter of a reason",
         (JobState.WAITING, JobState.HELD): "a person puts it aside",
         (JobState.HELD, JobState.WAITING): "a person releases it",
-        (JobState.WAITING, JobState.CANCELLED): "a person cancels it",
-        (JobState.HELD, JobState.CANCELLED): "a person cancels it while held",
+        (JobState.WAITING, JobState.CANCELLED): "a person cancels it, or a later revision replaces it",
+        (JobState.HELD, JobState.CANCELLED): "the same, while held",
         (JobState.CANCELLED, JobState.WAITING): "a person retries it after all",
     }
 )

@@ -37,7 +37,11 @@ JOB_STATES: Final[Mapping[JobState, Label]] = {
     JobState.DONE: Label(text="Done", tone="done", meaning="Every object that was owed has been accepted."),
     JobState.NOT_SCORED: Label(text="Not scored", tone="notice", meaning="It was refused for the reason given."),
     JobState.FAILED: Label(text="Failed", tone="failed", meaning="A person must look."),
-    JobState.CANCELLED: Label(text="Cancelled", tone="plain", meaning="A person stopped it before it ran."),
+    JobState.CANCELLED: Label(
+        text="Cancelled",
+        tone="plain",
+        meaning="It ended without a result: a person stopped it, or a later revision of the series replaces it.",
+    ),
     JobState.HELD: Label(text="Held", tone="notice", meaning="A person put it aside; release lets it run."),
 }
 

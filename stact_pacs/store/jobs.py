@@ -21,7 +21,7 @@ from stact_pacs.domain import (
 )
 from stact_pacs.errors import IllegalMove, LeaseLost
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move, settled_state
-from stact_pacs.store import cases, history, owed, priors
+from stact_pacs.store import cases, history, owed, priors, revisions
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import source_of
@@ -51,7 +51,8 @@ class JobRecords:
         """Claim the waiting job of the highest priority, of those the oldest; None when nothing is due.
 
         The attempt is counted here, before the work, so that a job that kills its worker runs out of attempts.
-        Jobs whose lease has ended become claimable first, or FAILED.
+        Jobs whose lease has ended become claimable first, or FAILED. A job waits while one that it replaces runs:
+        results come in the order of the revisions.
         """
         check_move(JobState.WAITING, JobState.RUNNING)
         with self._database.write() as connection:
@@ -117,11 +118,13 @@ class JobRecords:
         return state
 
     def retry_later(self, job: Job, error_text: str, *, available_at: datetime, now: datetime) -> None:
-        """Put a job back until `available_at`; raises LeaseLost as `finish` does."""
+        """Put a job back until `available_at`, unless another replaces it; raises LeaseLost as `finish` does."""
         with self._database.write() as connection:
+            owed.lock_job(connection, job.id)
             _end_attempt(connection, job, JobState.WAITING, now, available_at=available_at, reason=error_text)
             detail = f"Attempt {job.attempts} failed, the next is due at {available_at.isoformat()}: {error_text}"
             history.record(connection, Action.JOB_RETRY_SCHEDULED, detail, now=now, job_id=job.id)
+            revisions.cancel_if_replaced(connection, job.id, now=now)
 
     def fail(self, job: Job, reason: str, *, now: datetime) -> None:
         """Give a job to a person, with the reason as a sentence; raises LeaseLost as `finish` does."""
@@ -225,13 +228,15 @@ class JobRecords:
             values: dict[str, Any] = {"lease_owner": None, "lease_until": None, "reason": detail}
             action = Action.JOB_FAILED if used_up else Action.JOB_LEASE_ENDED
             _move(connection, row.id, (JobState.RUNNING,), target, action, now, detail=detail, **values)
+            if target is JobState.WAITING:
+                revisions.cancel_if_replaced(connection, row.id, now=now)
 
 
 def _claiming(owner: str, now: datetime, lease_until: datetime) -> Any:
     """Return the one statement that finds a job and takes it, passing over a job that is just being taken."""
     candidate = (
         sa.select(jobs.c.id)
-        .where(_WAITING, jobs.c.available_at <= now)
+        .where(_WAITING, jobs.c.available_at <= now, ~revisions.waits_for_replaced())
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)

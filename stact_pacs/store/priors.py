@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from stact_pacs.domain import CaseResult, EarlierResult, EarlierResults, Outcome
 from stact_pacs.store.history import Action
+from stact_pacs.store.revisions import replaces
 from stact_pacs.store.schema import events, job_instances, job_patients, jobs, series
 
 
@@ -93,17 +94,8 @@ def _that_list(connection: Connection, job_id: int) -> Iterator[int]:
 
 
 _newer = jobs.alias("newer")
-_ours, _theirs = job_instances.alias("ours"), job_instances.alias("theirs")
-_REPLACES = sa.and_(
-    _newer.c.series_id == jobs.c.series_id,
-    _newer.c.series_revision > jobs.c.series_revision,
-    _newer.c.outcome.is_not(None),
-    sa.exists()
-    .where(_ours.c.job_id == jobs.c.id, _theirs.c.job_id == _newer.c.id, _ours.c.instance_id == _theirs.c.instance_id)
-    .correlate(jobs, _newer),
-)
-"""A result of a later revision, of a cine that has an instance of this one. A chain of predecessors would not do: a
-revision in between may have failed."""
+_REPLACES = sa.and_(replaces(_newer, jobs), _newer.c.outcome.is_not(None))
+"""A result of a later revision, of a cine that has an instance of this one."""
 _IS_REPLACED = sa.select(_newer.c.id).where(_REPLACES).correlate(jobs).exists()
 
 _RESULTS = (

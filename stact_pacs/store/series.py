@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from stact_pacs.domain import CineSource, Instance, JobState, OpenSeries, SeriesKey, SeriesState, Uptime
 from stact_pacs.queue.states import check_move
-from stact_pacs.store import history
+from stact_pacs.store import history, revisions
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import instance_of, key_of
@@ -153,6 +153,8 @@ class _JobMaker:
             .returning(jobs.c.id)
         ).scalar_one_or_none()
         if job_id is not None:
+            replaced = {self._earlier_jobs[member][0] for member in members if member in self._earlier_jobs}
+            revisions.cancel_replaced(self._connection, replaced, now=self._now)
             places = [{"job_id": job_id, "position": at, "instance_id": member} for at, member in enumerate(members)]
             self._connection.execute(sa.insert(job_instances), places)
             detail = f"A cine of {source.number_of_frames} frames in {len(members)} instances."

@@ -218,6 +218,12 @@ class Records:
             )
         ]
 
+    def close_as_one_cine(self, now: datetime = NOW) -> int:
+        """Close the open series with one cine of all its instances; return its job."""
+        (opened,) = self.series.open_series()
+        (job_id,) = self.series.close(opened, [CineSource(instances=opened.instances)], bundle_digest=BUNDLE, now=now)
+        return job_id
+
     def waiting_jobs(self, count: int = 1) -> list[int]:
         """Make jobs, one per instance of one series."""
         for number in range(1, count + 1):

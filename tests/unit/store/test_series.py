@@ -88,9 +88,7 @@ def test_a_late_instance_opens_the_next_revision_and_known_cines_get_no_second_j
 def test_a_cine_that_grew_names_the_job_that_it_replaces(records: Any) -> None:
     (first,) = records.waiting_jobs()
     records.instances.admit(records.instance(2), now=records.now)
-    (opened,) = records.series.open_series()
-    records.series.close(opened, [CineSource(instances=opened.instances)], bundle_digest="b" * 64, now=records.now)
-    records.jobs.cancel(first, now=records.now)
+    records.close_as_one_cine()
     assert records.claimed().predecessor_job_key == records.jobs.case(first).job_key
 
 
@@ -98,8 +96,7 @@ def test_a_new_cine_in_an_old_series_replaces_nothing(records: Any) -> None:
     (first,) = records.waiting_jobs()
     records.instances.admit(records.instance(2), now=records.now)
     records.close_all()
-    records.jobs.cancel(first, now=records.now)
-    assert records.claimed().predecessor_job_key is None
+    assert [records.claimed().id, records.claimed().predecessor_job_key] == [first, None]
 
 
 def test_another_bundle_scores_the_same_cine_anew(records: Any) -> None:
@@ -107,7 +104,7 @@ def test_another_bundle_scores_the_same_cine_anew(records: Any) -> None:
     records.instances.admit(records.instance(2), now=records.now)
     made = records.close_all(bundle="c" * 64)
     assert len(made) == 2
-    assert records.jobs.case(first).state is JobState.WAITING
+    assert records.jobs.case(made[0]).predecessor_job_key == records.jobs.case(first).job_key
 
 
 def test_a_job_that_cannot_be_made_leaves_the_series_open(records: Any) -> None:
