@@ -16,6 +16,7 @@ from stact_pacs.deliver.cstore import outcome_of_error
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
 from stact_pacs.domain import Circuit, Delivery, ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
+from stact_pacs.heartbeat import Heartbeat
 from stact_pacs.log import bound, get_logger
 from stact_pacs.settings.delivering import AnyDestination, Deliver
 
@@ -33,6 +34,8 @@ class DeliveryRecords(Protocol):
 
     def claim_stray(self, *, owner: str, now: datetime, lease_s: float, known: Collection[str]) -> Delivery | None:
         """Claim a delivery to any other destination."""
+
+    def heartbeat(self, delivery: Delivery, *, now: datetime, lease_s: float) -> None: ...
 
     def confirmed(self, delivery: Delivery, detail: str, *, now: datetime, prove_at: datetime | None) -> None: ...
 
@@ -109,7 +112,9 @@ class Outbox:
         try:
             with self._connect() as association:
                 while delivery is not None:
-                    settled += self._settle(delivery, association.store(delivery.object), this_pass)
+                    with self._heartbeat(delivery, this_pass):
+                        outcome = association.store(delivery.object)
+                    settled += self._settle(delivery, outcome, this_pass)
                     delivery = self._claim(this_pass) if settled < MOST_PER_PASS else None
             if circuit is not None:
                 self._circuits.closed(self._destination.name)
@@ -126,6 +131,13 @@ class Outbox:
             return None
         now, lease_s = this_pass.now(), self._settings.lease_s
         return self._records.claim_due(owner=self._owner, now=now, lease_s=lease_s, destination=self._destination.name)
+
+    def _heartbeat(self, delivery: Delivery, this_pass: "_Pass") -> Heartbeat:
+        """Keep the delivery for as long as the object is on its way: a large one over a slow line takes its time."""
+        lease_s = self._settings.lease_s
+        return Heartbeat(
+            lambda: self._records.heartbeat(delivery, now=this_pass.now(), lease_s=lease_s), lease_s=lease_s
+        )
 
     def _settle(self, delivery: Delivery, outcome: SendOutcome, this_pass: "_Pass") -> int:
         """Write the fate of one attempt; return how many fates were written: 1, or 0 when the lease was lost."""

@@ -4,20 +4,17 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from stact_pacs.domain import CaseResult, Job, JobState, ObjectVariant
 from stact_pacs.errors import DatabaseUnavailable, LeaseLost, StactError
+from stact_pacs.heartbeat import Heartbeat
 from stact_pacs.log import bound, get_logger
 from stact_pacs.queue.retry import Drop, Fail, RetryLater, decide
 from stact_pacs.settings.scoring import Compute
 from stact_pacs.unforeseen import describe
 
 log = get_logger()
-
-_HEARTBEATS_PER_LEASE = 3
-"""Two in a row may be lost (a restart of the database) before the lease is."""
 
 
 class JobQueue(Protocol):
@@ -96,7 +93,7 @@ class Worker:
         job = self._jobs.claim(owner=self._owner, now=self._clock(), lease_s=self._settings.lease_s)
         if job is None:
             return False
-        with bound(job_id=job.id, job_key=job.job_key, attempt=job.attempts), Heartbeat(self._beat(job), self._pause_s):
+        with bound(job_id=job.id, job_key=job.job_key, attempt=job.attempts), self._heartbeat(job):
             self._work(job)
         return True
 
@@ -169,39 +166,6 @@ class Worker:
         except (StactError, OSError) as error:
             log.warning("the case report was not written", action="report_failed", error=describe(error))
 
-    @property
-    def _pause_s(self) -> float:
-        return self._settings.lease_s / _HEARTBEATS_PER_LEASE
-
-    def _beat(self, job: Job) -> Callable[[], None]:
-        return lambda: self._jobs.heartbeat(job, now=self._clock(), lease_s=self._settings.lease_s)
-
-
-class Heartbeat:
-    """Calls `beat` every `pause_s` seconds while its block runs; a lost lease ends it, a silent database does not."""
-
-    def __init__(self, beat: Callable[[], None], pause_s: float) -> None:
-        self._beat = beat
-        self._pause_s = pause_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._done.wait(self._pause_s):
-            try:
-                self._beat()
-            except LeaseLost as error:
-                log.warning("lease lost", action="lease_lost", error=str(error))
-                return
-            except StactError as error:
-                log.warning("no sign of life written", action="heartbeat_failed", error=str(error))
+    def _heartbeat(self, job: Job) -> Heartbeat:
+        lease_s = self._settings.lease_s
+        return Heartbeat(lambda: self._jobs.heartbeat(job, now=self._clock(), lease_s=lease_s), lease_s=lease_s)

@@ -184,6 +184,6 @@ class Deliver(Section):
     horizon_h: float = Field(default=72, gt=0)
     """A delivery that still fails after this many hours becomes a dead letter."""
     lease_s: float = Field(default=120, gt=1)
-    """A sender that gives no sign of life for this long loses its delivery; longer than the largest object takes."""
+    """A sender that gives no sign of life for this long loses its delivery."""
     proof_horizon_h: float = Field(default=1, gt=0)
     """What was accepted but is not proven after this many hours is sent again, where a destination asks for proof."""

@@ -44,6 +44,11 @@ class DeliveryRecords:
         """Claim as `claim_due` does, among the deliveries to destinations that are not known any more."""
         return self._claim(_due.c.destination.not_in(known), owner=owner, now=now, lease_s=lease_s)
 
+    def heartbeat(self, delivery: Delivery, *, now: datetime, lease_s: float) -> None:
+        """Extend the claim to `lease_s` seconds from now; raises LeaseLost as `confirmed` does."""
+        with self._database.write() as connection:
+            fenced(connection, delivery, DeliveryState.OWED, next_attempt_at=now + timedelta(seconds=lease_s))
+
     def confirmed(self, delivery: Delivery, detail: str, *, now: datetime, prove_at: datetime | None = None) -> None:
         """Record that the destination accepted the object; with the last one owed the job becomes DONE.
 

@@ -70,6 +70,7 @@ class MemoryRecords:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.lose_lease_of: set[int] = set()
+        self.beats = threading.Semaphore(0)
 
     def owe(self, result: ResultObject, destination: str, since: datetime) -> Row:
         number = len(self.rows) + 1
@@ -103,6 +104,10 @@ class MemoryRecords:
                 return row.delivery
         return None
 
+    def heartbeat(self, delivery: Delivery, *, now: datetime, lease_s: float) -> None:
+        self._mine(delivery).leased_until = now + timedelta(seconds=lease_s)
+        self.beats.release()
+
     def confirmed(self, delivery: Delivery, detail: str, *, now: datetime, prove_at: datetime | None) -> None:
         row = self._row(delivery, detail)
         row.state, row.prove_at = DeliveryState.CONFIRMED, prove_at
@@ -117,11 +122,15 @@ class MemoryRecords:
         return [row.state for row in self.rows]
 
     def _row(self, delivery: Delivery, detail: str) -> Row:
+        row = self._mine(delivery)
+        row.leased_until = None
+        row.details.append(detail)
+        return row
+
+    def _mine(self, delivery: Delivery) -> Row:
         row = self.rows[delivery.id - 1]
         if delivery.id in self.lose_lease_of or row.delivery.lease_token != delivery.lease_token:
             raise LeaseLost(f"Delivery {delivery.id} is leased to another sender.")
-        row.leased_until = None
-        row.details.append(detail)
         return row
 
 

@@ -1,7 +1,7 @@
 """What the outbox owes, to whom, and when it gives up: with the real records' interface and a virtual clock."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -88,6 +88,26 @@ def test_try_later_waits_longer_each_time_and_never_past_the_cap(
         now = row.next_attempt_at
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert row.state is DeliveryState.OWED
+
+
+def test_a_delivery_stays_the_senders_for_as_long_as_the_object_is_on_its_way(
+    records: Any, circuits: Any, make_object: Callable, now: datetime
+) -> None:
+    row = records.owe(make_object(), "pacs", now)
+    kept_until = []
+
+    class SlowDestination:
+        def store(self, _result: ResultObject) -> SendOutcome:
+            kept_until.append(row.leased_until)
+            assert records.beats.acquire(timeout=10)
+            kept_until.append(row.leased_until)
+            return ACCEPTED
+
+    connect = partial(nullcontext, SlowDestination())
+    settings = Deliver(timeout_s=1, lease_s=1.5)
+    assert Outbox(records, circuits, connect, PACS, settings, owner="test").deliver_due(now) == 1
+    assert kept_until[1] > kept_until[0]
+    assert records.states() == [DeliveryState.CONFIRMED]
 
 
 def test_a_refusal_is_a_dead_letter_at_once_and_the_next_object_is_still_sent(

@@ -72,6 +72,16 @@ def test_a_claimed_delivery_is_nobody_elses_until_its_lease_ends(records: Any) -
     assert second.object == first.object
 
 
+def test_a_heartbeat_keeps_the_delivery(records: Any) -> None:
+    records.finished(Outcome.NO_NODULE)
+    delivery = claim(records)
+    records.deliveries.heartbeat(delivery, now=records.later(seconds=100), lease_s=120)
+    assert claim(records, records.later(seconds=219)) is None
+    assert claim(records, records.later(seconds=221)).id == delivery.id
+    with pytest.raises(LeaseLost):
+        records.deliveries.heartbeat(delivery, now=records.later(seconds=222), lease_s=120)
+
+
 @pytest.mark.parametrize("write", ["confirmed", "retry_later", "dead_letter"])
 def test_a_sender_that_lost_its_claim_writes_nothing(records: Any, write: str) -> None:
     job = records.finished(Outcome.NO_NODULE)
