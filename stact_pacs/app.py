@@ -15,17 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stact_pacs.bundle import Bundle, read_bundle
-from stact_pacs.domain import (
-    CaseRecord,
-    CaseResult,
-    Job,
-    ObjectKind,
-    ObjectVariant,
-    OutlinedCine,
-    PredecessorObjects,
-    ResultObject,
-    Uptime,
-)
+from stact_pacs.domain.findings import OutlinedCine
+from stact_pacs.domain.jobs import Job
+from stact_pacs.domain.records import CaseRecord
+from stact_pacs.domain.results import CaseResult, ObjectKind, ObjectVariant, PredecessorObjects, ResultObject
+from stact_pacs.domain.series import Uptime
 from stact_pacs.errors import NotFound
 from stact_pacs.log import get_logger
 from stact_pacs.patients import PatientDigester, patient_key

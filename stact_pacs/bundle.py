@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from stact_pacs.cine.preprocessing import Preprocessing
-from stact_pacs.domain import ModelIdentity, OperatingPoint
+from stact_pacs.domain.findings import ModelIdentity, OperatingPoint
 from stact_pacs.errors import BundleInvalid
 
 MANIFEST = "model.toml"

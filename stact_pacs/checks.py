@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stact_pacs.app import App, utc_now
 from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES, decoder_package
-from stact_pacs.domain import Problem
+from stact_pacs.domain.problems import Problem
 from stact_pacs.errors import StactError
 from stact_pacs.patients import patient_key
 from stact_pacs.settings.delivering import AnyDestination, Deliver, WebDestination

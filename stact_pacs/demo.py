@@ -26,7 +26,9 @@ from stact_pacs.cine.header import read_instance
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outcomes import Accepted
-from stact_pacs.domain import CaseRecord, DeliveryState, JobState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.records import CaseRecord
 from stact_pacs.errors import Defect, DestinationUnavailable, Misconfigured
 from stact_pacs.installation import make_installation
 from stact_pacs.reports import ReportWriter

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stact_pacs.app import App
-from stact_pacs.domain import DeliveryState
+from stact_pacs.domain.deliveries import DeliveryState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,20 +6,10 @@ from datetime import datetime
 from types import MappingProxyType
 
 from stact_pacs.cine.decode_process import DecodeProcess
-from stact_pacs.domain import (
-    CaseResult,
-    Cine,
-    CineSource,
-    Findings,
-    ModelIdentity,
-    ObjectVariant,
-    OpenSeries,
-    Outcome,
-    OutlinedCine,
-    PredecessorObjects,
-    Unknown,
-    Uptime,
-)
+from stact_pacs.domain.findings import Cine, Findings, ModelIdentity, OutlinedCine
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import CaseResult, ObjectVariant, PredecessorObjects
+from stact_pacs.domain.series import CineSource, OpenSeries, Unknown, Uptime
 from stact_pacs.errors import Refused
 from stact_pacs.patients import PatientDigester
 from stact_pacs.pipeline.continuity import keep_tracking

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import CaseRecord, CaseResult, CineSource, Instance, ModelIdentity, Outcome, derived_uid
+from stact_pacs.domain.findings import ModelIdentity
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.records import CaseRecord
+from stact_pacs.domain.results import CaseResult
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Refused
 from stact_pacs.files import files_under
 from stact_pacs.flow import Desk, Progress, process

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from stact_pacs.domain import PatientDigests, PatientIdentity
+from stact_pacs.domain.results import PatientDigests, PatientIdentity
 from stact_pacs.errors import Misconfigured
 from stact_pacs.files import sync
 from stact_pacs.settings.loading import read_secret

@@ -7,17 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from stact_pacs.domain import (
-    Cine,
-    CineSource,
-    EarlierResult,
-    EarlierResults,
-    Findings,
-    ModelIdentity,
-    Nodule,
-    ResultObject,
-    Score,
-)
+from stact_pacs.domain.findings import Cine, Findings, ModelIdentity, Nodule, Score
+from stact_pacs.domain.records import EarlierResult, EarlierResults
+from stact_pacs.domain.results import ResultObject
+from stact_pacs.domain.series import CineSource
 
 
 def result_record(

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from stact_pacs.domain import Problem
+from stact_pacs.domain.problems import Problem
 from stact_pacs.errors import Misconfigured
 from stact_pacs.settings.delivering import ClientTls
 from stact_pacs.settings.loading import require_owner_only

@@ -7,7 +7,11 @@ import pytest
 from typer.main import get_command
 
 from stact_pacs.cli import app
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, SeriesState, WorkitemState
+from stact_pacs.domain.commitments import CommitmentState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.series import SeriesState
+from stact_pacs.domain.workitems import WorkitemState
 from stact_pacs.errors import Reason
 from stact_pacs.queue.states import diagram
 from stact_pacs.settings_template import example_toml

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stact_pacs.domain import Box, Calibration, Cine, FrameRef
+from stact_pacs.domain.findings import Box, Calibration, Cine, FrameRef
 
 
 def bare_cine(frames: np.ndarray, region: Box, calibration: Calibration | None = None) -> Cine:

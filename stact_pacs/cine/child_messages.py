@@ -15,7 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from stact_pacs.domain import Box, Calibration, CineSource, FrameRef, Instance
+from stact_pacs.domain.findings import Box, Calibration, FrameRef
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Reason
 
 _LENGTH = struct.Struct("!Q")

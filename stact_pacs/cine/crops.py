@@ -11,7 +11,7 @@ import numpy as np
 
 from stact_pacs.cine.preprocessing import Preprocessing
 from stact_pacs.cine.stacks import stack_frames
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 
 _WHITE = 255.0
 

@@ -13,7 +13,9 @@ from stact_pacs.cine.pixel_data import MAX_CINE_PIXELS, PixelDescription, descri
 from stact_pacs.cine.reading import Header, read_header
 from stact_pacs.cine.region import RegionChoice, choose_region
 from stact_pacs.cine.timing import frame_time_ms
-from stact_pacs.domain import Box, Cine, CineSource, FrameRef, Instance
+from stact_pacs.domain.findings import Box, Cine, FrameRef
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect, Reason, Refused
 
 Allocate = Callable[[tuple[int, int, int]], np.ndarray]

@@ -8,7 +8,8 @@ from stact_pacs.cine.child_messages import Decoded, Prove, Proved, Request
 from stact_pacs.cine.child_process import CHILD_ERRORS, ChildProcess, manner
 from stact_pacs.cine.shared_frames import frames_in
 from stact_pacs.cine.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
-from stact_pacs.domain import Cine, CineSource
+from stact_pacs.domain.findings import Cine
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect, Reason, Refused
 from stact_pacs.log import get_logger
 from stact_pacs.settings.scoring import Decoding

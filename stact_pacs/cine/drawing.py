@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 
 _LONGER_SIDE_PX = (480, 960)
 """A picture is enlarged to at least the first and reduced to at most the second: sharp in print, light in a file."""

@@ -13,7 +13,7 @@ from stact_pacs.cine.reading import DatasetElements, Header, quietly, read_heade
 from stact_pacs.cine.region import UltrasoundRegion, shows_doppler
 from stact_pacs.cine.region_items import Elements, regions_of
 from stact_pacs.cine.regular import Opening, RegularHeader, read_regular
-from stact_pacs.domain import Instance, SeriesKey
+from stact_pacs.domain.instances import Instance, SeriesKey
 from stact_pacs.errors import Reason, Refused
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")

@@ -14,7 +14,7 @@ from queue import Empty, LifoQueue
 from stact_pacs.cine import header_child
 from stact_pacs.cine.child_messages import HeaderRead, ReadHeader
 from stact_pacs.cine.child_process import CHILD_ERRORS, ChildProcess, manner
-from stact_pacs.domain import Instance
+from stact_pacs.domain.instances import Instance
 from stact_pacs.errors import Refused, Transient
 from stact_pacs.log import get_logger
 

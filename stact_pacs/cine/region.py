@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from stact_pacs.domain import Box, Calibration
+from stact_pacs.domain.findings import Box, Calibration
 
 FORMAT_2D = 1
 """Region Spatial Format (0018,6012): 2D (tissue or flow)."""

@@ -9,7 +9,7 @@ from stact_pacs.app import utc_now
 from stact_pacs.cli.context import AsJson, opened
 from stact_pacs.cli.output import console, print_rows
 from stact_pacs.destinations import destinations_at_a_glance
-from stact_pacs.domain import DeliveryState
+from stact_pacs.domain.deliveries import DeliveryState
 
 app = typer.Typer(help="See the deliveries, and send dead letters again.", no_args_is_help=True)
 

@@ -7,7 +7,7 @@ import typer
 from stact_pacs.app import utc_now
 from stact_pacs.cli.context import AsJson, opened
 from stact_pacs.cli.output import console, print_fields, print_json, print_rows
-from stact_pacs.domain import JobState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.record import earlier_record
 
 app = typer.Typer(help="See the jobs, and move them.", no_args_is_help=True)

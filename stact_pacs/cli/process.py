@@ -9,7 +9,7 @@ from rich.markup import escape
 from stact_pacs import app as application
 from stact_pacs.cli.context import AsJson, load_settings
 from stact_pacs.cli.output import Exit, console, print_json, progress_bars
-from stact_pacs.domain import Outcome
+from stact_pacs.domain.jobs import Outcome
 
 
 def add_to(app: typer.Typer) -> None:

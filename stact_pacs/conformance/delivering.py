@@ -6,7 +6,7 @@ from stact_pacs.conformance.document import Section, Table
 from stact_pacs.conformance.web_answers import http_statuses
 from stact_pacs.deliver.association import IMPLEMENTATION_VERSION_NAME, LONGEST_PDU_BYTES, MAX_CONTEXTS
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, outcome_of_status
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
 from stact_pacs.settings.delivering import AnyDestination, Deliver, WebDestination
 from stact_pacs.settings.whole import Settings
 

@@ -9,20 +9,11 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import (
-    Box,
-    Calibration,
-    Cine,
-    CineSource,
-    Findings,
-    FrameRef,
-    Nodule,
-    OperatingPoint,
-    Outcome,
-    PredecessorObjects,
-    Score,
-    derived_uid,
-)
+from stact_pacs.domain.findings import Box, Calibration, Cine, Findings, FrameRef, Nodule, OperatingPoint, Score
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import PredecessorObjects
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Reason
 
 _FRAMES, _SIZE = 3, 32

@@ -18,7 +18,8 @@ from pydicom.dataset import Dataset
 from stact_pacs.conformance.document import Section, Table
 from stact_pacs.conformance.made_up import MADE_UP_SCHEME, MadeUp, made_up_cases
 from stact_pacs.conformance.services import name_of
-from stact_pacs.domain import ModelIdentity, ObjectKind, ObjectVariant, ResultObject
+from stact_pacs.domain.findings import ModelIdentity
+from stact_pacs.domain.results import ObjectKind, ObjectVariant, ResultObject
 from stact_pacs.results import build_objects
 from stact_pacs.results.header import COPIED
 from stact_pacs.settings.delivering import Results

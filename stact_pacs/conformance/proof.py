@@ -5,7 +5,7 @@ from stact_pacs.deliver.commitment_report import ALL_COMMITTED, FAILURES_EXIST
 from stact_pacs.deliver.commitment_request import LONGEST_WAIT_FOR_REPORT_S
 from stact_pacs.deliver.find import MOST_INSTANCES
 from stact_pacs.deliver.stow import SEARCH_IS_ANSWERED
-from stact_pacs.domain import FailureReason
+from stact_pacs.domain.commitments import FailureReason
 from stact_pacs.settings.delivering import Deliver
 
 _NOT_COMMITTED_WHEN = {

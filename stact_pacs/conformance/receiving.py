@@ -1,7 +1,7 @@
 """How the Storage AE behaves: whom it lets in, what it answers (PS3.2 N.4.1 to N.4.3)."""
 
 from stact_pacs.conformance.document import Section, Table
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
 from stact_pacs.receive import status
 from stact_pacs.receive.access import REJECTION_OF, Refusal
 from stact_pacs.receive.negotiation import APPLICATION_CONTEXT

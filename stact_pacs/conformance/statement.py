@@ -4,7 +4,7 @@ from stact_pacs import __version__
 from stact_pacs.conformance import delivering, objects, proof, receiving, security, services
 from stact_pacs.conformance.document import Section, Statement, Table
 from stact_pacs.conformance.integration import integration
-from stact_pacs.domain import ModelIdentity
+from stact_pacs.domain.findings import ModelIdentity
 from stact_pacs.results.provenance import PRODUCT
 from stact_pacs.settings.whole import Settings
 

@@ -1,14 +1,12 @@
 """One association as the requestor: pynetdicom's, with an end to every wait and an error of ours for all that fails.
 
-pynetdicom speaks the protocol. What stands here is what it leaves open: it reads without a deadline, lets
-Nagle's algorithm wait, queues a whole object in memory, loses an answer between two of its threads, and lets a thread
-die of an answer that has no place.
+pynetdicom speaks the protocol. What stands here is what it leaves open: it reads without a deadline and lets Nagle's
+algorithm wait; `library_repairs` mends the rest.
 """
 
 import logging
 import queue
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +17,13 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, build_context, evt
-from pynetdicom.fsm import AA_4, InvalidEventError
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import build_role
 
 from stact_pacs import __version__
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.deliver.library_repairs import MALFORMED, repair
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Misconfigured
 from stact_pacs.settings.delivering import Destination
 from stact_pacs.tls import client_context
@@ -37,7 +35,6 @@ _SHORTEST_PDU_BYTES = 16  # pynetdicom divides by what is left of it beside the 
 IMPLEMENTATION_VERSION_NAME = f"STACT_PACS_{__version__}"[:16]
 """At most 16 characters (PS3.7 D.3.3.2.3)."""
 LONGEST_PDU_BYTES = 131072  # longer ones gain nothing, also when the peer sets no limit
-_PDUS_UNDER_WAY = 8  # keep pynetdicom's sender busy, and the wait for the answer from beginning too early
 _GOODBYE_S = 2.0  # at the end of an association nothing is at stake any more
 _C_STORE_RSP, _C_FIND_RSP, _C_ECHO_RSP = 0x8001, 0x8020, 0x8030  # Command Field, PS3.7 E.1
 _N_EVENT_REPORT_RSP, _N_ACTION_RSP = 0x8100, 0x8130
@@ -45,21 +42,6 @@ _SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)  # status of a C-FIND response, PS
 _NOTHING = (0, 0)
 _MEDIUM_PRIORITY = 0
 _REJECTED_FOR_NOW = 2  # result of an A-ASSOCIATE-RJ, PS3.8 Table 9-21
-
-_MALFORMED = (
-    AttributeError,
-    EOFError,
-    InvalidEventError,
-    LookupError,
-    NotImplementedError,
-    RuntimeError,  # also: the association ended a moment ago
-    TypeError,
-    ValueError,
-    ZeroDivisionError,
-    queue.Empty,
-    struct.error,
-)
-"""What pynetdicom raises where the peer breaks the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +110,7 @@ class Association:
             raise DestinationUnavailable(error.text, remedy=error.remedy) from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             raise self._unreachable(str(error)) from error
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise self._lost() from error
         if self._library.is_rejected:
             raise self._rejection(self._library.acceptor.primitive)
@@ -188,7 +170,7 @@ class Association:
                 matches.append(match)
                 if time.monotonic() > ends_at:
                     break
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise self._lost() from error
         raise self._lost()
 
@@ -240,7 +222,7 @@ class Association:
         """Say goodbye (PS3.8 9.3.6); whatever the peer makes of it, the answers that came before stand."""
         self._library.acse_timeout = min(self._timeout_s, _GOODBYE_S)
         if self._library.is_alive():
-            with suppress(*_MALFORMED):
+            with suppress(*MALFORMED):
                 self._library.release()
 
     def close(self) -> None:
@@ -279,7 +261,7 @@ class Association:
         self._answered, self._moved_at = _NOTHING, time.monotonic()
         try:
             status = send(self._message_id) if self._library.is_alive() else Dataset()
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise self._lost() from error
         if "Status" not in status or self._answered != (command_field, self._message_id):
             raise self._lost()
@@ -331,11 +313,8 @@ class Association:
         if self._library is not None:
             return
         self._library = event.assoc
-        dul = self._library.dul
-        self._socket = dul.socket.socket
-        dul.to_provider_queue = _ShortQueue(dul)
-        dul.state_machine.do_action = _forgiving(dul)
-        self._library.dimse.get_msg = _for_who_asked(self._library.dimse)
+        self._socket = self._library.dul.socket.socket
+        repair(self._library)
 
     def _on_open(self, event: evt.Event) -> None:
         transport = event.assoc.dul.socket
@@ -380,48 +359,3 @@ class Association:
         assert self._socket is not None
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class _ShortQueue(queue.Queue[Any]):
-    """What pynetdicom has still to send: a few PDUs, so that the object is not all in memory.
-
-    Without it the wait for the answer would also begin before the object is on its way.
-    """
-
-    def __init__(self, dul: Any) -> None:
-        super().__init__(_PDUS_UNDER_WAY)
-        self._dul = dul
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        while self._dul.is_alive():  # else nobody will ever take it
-            with suppress(queue.Full):
-                super().put(item, timeout=0.1)
-                return
-
-
-def _forgiving(dul: Any) -> Callable[[str], None]:
-    """Return pynetdicom's step of the state machine; what it cannot take ends the association, not the thread."""
-    do_action = dul.state_machine.do_action
-
-    def act(event: str) -> None:
-        try:
-            do_action(event)
-        except _MALFORMED:
-            dul.state_machine.transition(AA_4(dul))  # as if the connection had been closed
-
-    return act
-
-
-def _for_who_asked(dimse: Any) -> Callable[[bool], tuple[int | None, Any]]:
-    """Return pynetdicom's way to take a message that arrived; it leaves them all to whoever waits for an answer.
-
-    The thread of the association looks for requests of the peer, without waiting. It is stopped while we ask, but not
-    for certain: a moment late, it took the answer, and we waited for it in vain.
-    """
-    get_msg = dimse.get_msg
-
-    def get(block: bool = False) -> tuple[int | None, Any]:
-        message: tuple[int | None, Any] = get_msg(block=True) if block else (None, None)
-        return message
-
-    return get

@@ -17,7 +17,7 @@ from pydicom.sequence import Sequence
 from stact_pacs.backoff import backoff_s
 from stact_pacs.deliver.association import Context, associate
 from stact_pacs.deliver.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from stact_pacs.domain import FailureReason, OwedCommitmentReport, ReferencedInstance
+from stact_pacs.domain.commitments import FailureReason, OwedCommitmentReport, ReferencedInstance
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.log import bound, get_logger
 from stact_pacs.settings.delivering import Deliver, Destination

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 from stact_pacs.deliver.association import Context, associate
 from stact_pacs.deliver.commitment_report import STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE, sop_reference
 from stact_pacs.deliver.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from stact_pacs.domain import ReferencedInstance, UnprovenDelivery
+from stact_pacs.domain.commitments import ReferencedInstance
+from stact_pacs.domain.deliveries import UnprovenDelivery
 from stact_pacs.settings.delivering import Destination
 
 _REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 Table J.3-1

@@ -12,7 +12,7 @@ from stact_pacs.deliver.association import MAX_CONTEXTS, Association, Context, a
 from stact_pacs.deliver.encoding import TRANSFER_SYNTAXES, encoded, syntaxes_for
 from stact_pacs.deliver.outcomes import SUCCESS, RefusedForGood, SendOutcome, TryLater, outcome_of_status
 from stact_pacs.deliver.part10 import IMPLICIT_VR_LITTLE_ENDIAN, read_part10
-from stact_pacs.domain import ResultObject
+from stact_pacs.domain.results import ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, Reason, Refused
 from stact_pacs.settings.delivering import Deliver, Destination
 

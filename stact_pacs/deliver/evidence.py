@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from stact_pacs.deliver.commitment_request import request_commitment
 from stact_pacs.deliver.find import find_instances
 from stact_pacs.deliver.stow import StowSender
-from stact_pacs.domain import SeriesKey, UnprovenDelivery
+from stact_pacs.domain.deliveries import UnprovenDelivery
+from stact_pacs.domain.instances import SeriesKey
 from stact_pacs.settings.delivering import AnyDestination, Deliver, Destination, WebDestination
 
 Evidence = Mapping[int, str]

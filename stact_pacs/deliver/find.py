@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 
 from stact_pacs.deliver.association import Context, associate
 from stact_pacs.deliver.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from stact_pacs.domain import OpenSeries, SeriesKey, Unknown
+from stact_pacs.domain.instances import SeriesKey
+from stact_pacs.domain.series import OpenSeries, Unknown
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
 from stact_pacs.log import get_logger
 from stact_pacs.settings.delivering import Destination

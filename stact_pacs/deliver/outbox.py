@@ -14,7 +14,8 @@ from typing import Protocol
 from stact_pacs.backoff import backoff_s
 from stact_pacs.deliver.cstore import outcome_of_error
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
-from stact_pacs.domain import Circuit, Delivery, ResultObject
+from stact_pacs.domain.deliveries import Circuit, Delivery
+from stact_pacs.domain.results import ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.heartbeat import Heartbeat
 from stact_pacs.log import bound, get_logger

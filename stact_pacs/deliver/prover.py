@@ -11,7 +11,7 @@ from typing import Protocol
 
 from stact_pacs.backoff import backoff_s
 from stact_pacs.deliver.evidence import Evidence, gather
-from stact_pacs.domain import UnprovenDelivery
+from stact_pacs.domain.deliveries import UnprovenDelivery
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable, LeaseLost
 from stact_pacs.log import bound, get_logger
 from stact_pacs.settings.delivering import AnyDestination, Deliver

@@ -12,7 +12,8 @@ from pydicom import dcmread
 
 from stact_pacs.deliver.outcomes import SendOutcome
 from stact_pacs.deliver.stow_answer import http_status_text, outcome_of_answer
-from stact_pacs.domain import ResultObject, UnprovenDelivery
+from stact_pacs.domain.deliveries import UnprovenDelivery
+from stact_pacs.domain.results import ResultObject
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import ClientTls, Deliver, WebDestination
 from stact_pacs.web_session import WebSession

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stact_pacs.domain import Findings, FrameRef, Nodule, OutlinedCine
+from stact_pacs.domain.findings import Findings, FrameRef, Nodule, OutlinedCine
 
 _LEAST_OVERLAP = 0.5
 """Intersection over union that must be exceeded. Outlines of one job share no pixel, so above one half a nodule has

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from stact_pacs.domain import Box, Cine, Findings, Nodule, Outcome, Score, derived_uid
+from stact_pacs.domain.findings import Box, Cine, Findings, Nodule, Score
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.pipeline.measure import measure
 from stact_pacs.pipeline.nodules import Track, Tracking
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stact_pacs.domain import Calibration
+from stact_pacs.domain.findings import Calibration
 
 _UNCALIBRATED = Calibration(row_spacing_mm=1.0, column_spacing_mm=1.0)
 """Pixels taken as square: axes can still be drawn, but no length in millimetres is given."""

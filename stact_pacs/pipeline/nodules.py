@@ -12,7 +12,7 @@ import numpy as np
 
 from stact_pacs.cine.crops import mask_box
 from stact_pacs.cine.preprocessing import Preprocessing
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 
 _PATCHES_PER_NODULE = 2
 """Patches kept per frame, for each nodule that may be reported: noise must not make the work explode."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from stact_pacs.bundle import ScoreCalibration
-from stact_pacs.domain import OperatingPoint, Score
+from stact_pacs.domain.findings import OperatingPoint, Score
 from stact_pacs.errors import Defect
 from stact_pacs.pipeline.load import SELF_TEST, Networks
 

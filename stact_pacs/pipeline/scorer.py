@@ -12,7 +12,7 @@ import torch
 from stact_pacs.bundle import CHECKS, Bundle
 from stact_pacs.cine.crops import NoduleInput, nodule_input
 from stact_pacs.cine.stacks import stack_frames
-from stact_pacs.domain import Cine, Findings, ModelIdentity, OperatingPoint, Score
+from stact_pacs.domain.findings import Cine, Findings, ModelIdentity, OperatingPoint, Score
 from stact_pacs.errors import Transient
 from stact_pacs.pipeline import selftest
 from stact_pacs.pipeline.embed import trunk_features

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from stact_pacs.cine.bare import bare_cine
-from stact_pacs.domain import Box, Calibration, Cine, Findings, Nodule
+from stact_pacs.domain.findings import Box, Calibration, Cine, Findings, Nodule
 from stact_pacs.errors import BundleInvalid
 
 _PROBABILITY_TOLERANCE = 0.01

@@ -7,7 +7,11 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState, WorkitemState
+from stact_pacs.domain.commitments import CommitmentState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.series import SeriesState
+from stact_pacs.domain.workitems import WorkitemState
 from stact_pacs.errors import IllegalMove
 
 SERIES_MOVES: Mapping[tuple[SeriesState, SeriesState], str] = MappingProxyType(

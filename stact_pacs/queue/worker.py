@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from stact_pacs.domain import CaseResult, Job, JobState, ObjectVariant
+from stact_pacs.domain.jobs import Job, JobState
+from stact_pacs.domain.results import CaseResult, ObjectVariant
 from stact_pacs.errors import DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.heartbeat import Heartbeat
 from stact_pacs.log import bound, get_logger

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
     StorageCommitmentPushModelInstance,
 )
 
-from stact_pacs.domain import CommitmentRequest
+from stact_pacs.domain.commitments import CommitmentRequest
 from stact_pacs.errors import Defect, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive.commitment_request import MAX_DATA_SET_BYTES, decode_request

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from stact_pacs.domain import FailureReason, Instance, ReferencedInstance, RequestedCommitment
+from stact_pacs.domain.commitments import FailureReason, ReferencedInstance, RequestedCommitment
+from stact_pacs.domain.instances import Instance
 from stact_pacs.log import get_logger
 
 log = get_logger()

@@ -9,7 +9,7 @@ from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 
 from stact_pacs.cine.reading import quietly, text_of, value_of
-from stact_pacs.domain import CommitmentRequest, ReferencedInstance
+from stact_pacs.domain.commitments import CommitmentRequest, ReferencedInstance
 from stact_pacs.receive.status import INVALID_ARGUMENT_VALUE, RESOURCE_LIMITATION, Status
 from stact_pacs.receive.uids import is_uid
 

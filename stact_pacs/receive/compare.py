@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from stact_pacs.domain import StoredFile
+from stact_pacs.domain.instances import StoredFile
 from stact_pacs.receive.folders import Folders
 from stact_pacs.receive.ports import StoredFiles
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from stact_pacs.cine.header import read_opening
 from stact_pacs.cine.regular import OPENING_BYTES, Opening
-from stact_pacs.domain import Admission, Instance
+from stact_pacs.domain.instances import Admission, Instance
 from stact_pacs.errors import Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive.folders import Folders

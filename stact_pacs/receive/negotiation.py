@@ -11,7 +11,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 )
 
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_SYNTAXES
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
 from stact_pacs.receive.items import FIXED_FIELDS, MAXIMUM_LENGTH, ItemType, encode_item
 from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME
 from stact_pacs.receive.request import Proposal, Request

@@ -2,7 +2,7 @@
 
 import struct
 
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
 
 IMPLEMENTATION_VERSION_NAME = "STACT_PACS"
 """Without a version: the head is part of the file's digest, and an instance that is sent again after an upgrade is

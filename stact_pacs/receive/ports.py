@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
+from stact_pacs.domain.commitments import CommitmentRequest
+from stact_pacs.domain.instances import Admission, Instance, StoredFile
 
 
 class HeaderReader(Protocol):

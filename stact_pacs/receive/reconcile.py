@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import Instance, StoredFile
+from stact_pacs.domain.instances import Instance, StoredFile
 from stact_pacs.errors import Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive.compare import compare

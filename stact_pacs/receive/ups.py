@@ -11,7 +11,9 @@ from typing import Protocol, TypeVar
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import SeriesKey, Workitem, WorkitemInput, WorkitemProgress, WorkitemState, new_uid
+from stact_pacs.domain.identity import new_uid
+from stact_pacs.domain.instances import SeriesKey
+from stact_pacs.domain.workitems import Workitem, WorkitemInput, WorkitemProgress, WorkitemState
 from stact_pacs.errors import Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive import ups_steps as steps

@@ -11,7 +11,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
 from stact_pacs.cine.reading import quietly
-from stact_pacs.domain import SeriesKey
+from stact_pacs.domain.instances import SeriesKey
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.receive.uids import is_uid
 from stact_pacs.settings.receiving import Ups

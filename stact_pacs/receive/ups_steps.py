@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from stact_pacs.domain import DeliveredObject, SeriesKey, Workitem, WorkitemInput, WorkitemProgress
+from stact_pacs.domain.instances import SeriesKey
+from stact_pacs.domain.workitems import DeliveredObject, Workitem, WorkitemInput, WorkitemProgress
 from stact_pacs.receive.uids import is_uid
 
 SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"

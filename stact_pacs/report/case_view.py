@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stact_pacs.domain import CaseRecord, DeliveryRecord, DeliveryState, Event, Instance, JobState, Outcome
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.records import CaseRecord, DeliveryRecord, Event
 from stact_pacs.report import words
 from stact_pacs.report.charts import STACK_FRAMES
 from stact_pacs.report.earlier_view import EarlierView, earlier_view

@@ -8,7 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from stact_pacs.domain import CaseRecord, EarlierResult, Outcome
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.records import CaseRecord, EarlierResult
 from stact_pacs.report import words
 from stact_pacs.report.charts import SizePoint, size_chart
 from stact_pacs.report.growth import AxisChange, Change, compared

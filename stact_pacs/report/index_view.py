@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stact_pacs.domain import CaseRecord, JobState, JobSummary, Outcome
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.records import CaseRecord, JobSummary
 from stact_pacs.report import words
 from stact_pacs.report.table import Cell, Table, label
 from stact_pacs.report.titles import outcome_words, pending_words, report_name

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from stact_pacs.domain import Attachment
+from stact_pacs.domain.results import Attachment
 from stact_pacs.report import words
 from stact_pacs.report.charts import STACK_FRAMES, attention_chart, probability_chart
 from stact_pacs.report.table import Fact, fact

@@ -13,7 +13,7 @@ from unicodedata import category
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from stact_pacs.domain import CaseRecord, JobSummary
+from stact_pacs.domain.records import CaseRecord, JobSummary
 from stact_pacs.errors import Misconfigured, NoSpace, StactError
 from stact_pacs.report import words
 from stact_pacs.report.case_view import case_view

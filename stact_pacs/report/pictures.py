@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stact_pacs.cine.drawing import bounds, draw_key_frame, grown, outlined, png
-from stact_pacs.domain import Attachment, Box, Cine, Findings, Nodule
+from stact_pacs.domain.findings import Box, Cine, Findings, Nodule
+from stact_pacs.domain.results import Attachment
 from stact_pacs.report.charts import STACK_FRAMES
 
 _THUMBNAILS = 4

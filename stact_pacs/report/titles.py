@@ -1,6 +1,6 @@
 """What a case is called: its headline, its key in short, and the file of its page."""
 
-from stact_pacs.domain import JobState, Outcome
+from stact_pacs.domain.jobs import JobState, Outcome
 from stact_pacs.report import words
 
 

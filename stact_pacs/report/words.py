@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from stact_pacs.domain import DeliveryState, JobState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.errors import Reason
 
 Tone = Literal["plain", "done", "notice", "failed"]

@@ -4,17 +4,10 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from stact_pacs.domain import (
-    Cine,
-    CineSource,
-    Findings,
-    ModelIdentity,
-    ObjectKind,
-    ObjectVariant,
-    Outcome,
-    PredecessorObjects,
-    ResultObject,
-)
+from stact_pacs.domain.findings import Cine, Findings, ModelIdentity
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import ObjectKind, ObjectVariant, PredecessorObjects, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect
 from stact_pacs.results.encapsulated_pdf import build_page
 from stact_pacs.results.header import SourceHeader, read_source_header

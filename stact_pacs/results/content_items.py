@@ -23,7 +23,7 @@ from highdicom.sr import (
 )
 from pydicom.sr.coding import Code
 
-from stact_pacs.domain import FrameRef
+from stact_pacs.domain.findings import FrameRef
 from stact_pacs.errors import Defect
 from stact_pacs.results import codes
 

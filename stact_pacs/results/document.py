@@ -3,7 +3,8 @@
 from highdicom.sr import CodedConcept, DeviceObserverIdentifyingAttributes, ObserverContext
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import CineSource, ResultObject
+from stact_pacs.domain.results import ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results.provenance import PRODUCT, Provenance
 
 _DEVICE = CodedConcept("121007", "DCM", "Device")

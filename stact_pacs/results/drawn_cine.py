@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from stact_pacs.cine.drawing import HALO_BGR, OUTLINE_BGR, bounds, draw_caliper, draw_outline, enlarged
-from stact_pacs.domain import Box, Cine, Findings, Nodule
+from stact_pacs.domain.findings import Box, Cine, Findings, Nodule
 from stact_pacs.results import sentences
 from stact_pacs.results.provenance import Provenance
 from stact_pacs.results.typeface import font_file

@@ -3,7 +3,10 @@
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
-from stact_pacs.domain import Cine, CineSource, Findings, Instance, ObjectKind, ResultObject
+from stact_pacs.domain.findings import Cine, Findings
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results import codes
 from stact_pacs.results.page import result_page
 from stact_pacs.results.part10 import finished

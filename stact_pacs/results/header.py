@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from stact_pacs.cine.reading import quietly, read_header, value_of
-from stact_pacs.domain import CineSource, Instance, PatientIdentity
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.results import PatientIdentity
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.results import values

@@ -3,7 +3,9 @@
 from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import Cine, CineSource, Findings, FrameRef, ObjectKind, ResultObject
+from stact_pacs.domain.findings import Cine, Findings, FrameRef
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results import codes
 from stact_pacs.results.document import device_observer, evidence_of
 from stact_pacs.results.part10 import finished

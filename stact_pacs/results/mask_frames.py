@@ -15,7 +15,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from stact_pacs.domain import FrameRef
+from stact_pacs.domain.findings import FrameRef
 from stact_pacs.results import codes
 from stact_pacs.results.planes import Vector
 from stact_pacs.results.values import decimal_string

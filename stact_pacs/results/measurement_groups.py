@@ -13,16 +13,11 @@ from typing import Any
 import numpy as np
 from highdicom.sr import AlgorithmIdentification, TrackingIdentifier
 
-from stact_pacs.domain import (
-    Cine,
-    CineSource,
-    Findings,
-    FrameRef,
-    Nodule,
-    Outcome,
-    ResultObject,
-    derived_uid,
-)
+from stact_pacs.domain.findings import Cine, Findings, FrameRef, Nodule
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect
 from stact_pacs.results import codes
 from stact_pacs.results.content_items import (

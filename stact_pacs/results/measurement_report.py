@@ -13,15 +13,9 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import (
-    Cine,
-    CineSource,
-    Findings,
-    FrameRef,
-    ObjectKind,
-    PredecessorObjects,
-    ResultObject,
-)
+from stact_pacs.domain.findings import Cine, Findings, FrameRef
+from stact_pacs.domain.results import ObjectKind, PredecessorObjects, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results import codes
 from stact_pacs.results.content_items import (
     HAS_ACQ_CONTEXT,

@@ -9,7 +9,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import iter_pixels
 
-from stact_pacs.domain import FrameRef, OutlinedCine, ResultObject
+from stact_pacs.domain.findings import FrameRef, OutlinedCine
+from stact_pacs.domain.results import ResultObject
 
 
 def read_outlines(segmentation: ResultObject, sop_instance_uids: Iterable[str]) -> OutlinedCine:

@@ -19,7 +19,8 @@ from reportlab.platypus import Paragraph
 
 from stact_pacs import __version__
 from stact_pacs.cine.drawing import draw_key_frame
-from stact_pacs.domain import Cine, CineSource, Findings, Nodule
+from stact_pacs.domain.findings import Cine, Findings, Nodule
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results import sentences
 from stact_pacs.results.provenance import PRODUCT, Provenance
 from stact_pacs.results.typeface import font_file

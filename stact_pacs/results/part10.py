@@ -7,7 +7,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from stact_pacs import __version__
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID, ObjectKind, ResultObject
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
+from stact_pacs.domain.results import ObjectKind, ResultObject
 from stact_pacs.results.provenance import Provenance
 
 _SH_LENGTH = 16

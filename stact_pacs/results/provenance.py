@@ -12,7 +12,9 @@ from datetime import datetime, timedelta, timezone
 from pydicom.dataset import Dataset
 
 from stact_pacs import __version__
-from stact_pacs.domain import ModelIdentity, ObjectKind, derived_uid
+from stact_pacs.domain.findings import ModelIdentity
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind
 from stact_pacs.results import codes, values
 from stact_pacs.results.header import SourceHeader
 from stact_pacs.settings.delivering import Results

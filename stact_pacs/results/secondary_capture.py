@@ -10,7 +10,10 @@ from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, MultiFrameTrueColorSecondaryCaptureImageStorage
 
-from stact_pacs.domain import Cine, CineSource, Findings, Instance, ObjectKind, ResultObject
+from stact_pacs.domain.findings import Cine, Findings
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results import codes
 from stact_pacs.results.drawn_cine import drawn_frames
 from stact_pacs.results.header import LossyCompression

@@ -7,7 +7,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
-from stact_pacs.domain import Cine, CineSource, Findings, Nodule, ObjectKind, ResultObject
+from stact_pacs.domain.findings import Cine, Findings, Nodule
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect
 from stact_pacs.results.lossy import add_lossy_compression
 from stact_pacs.results.mask_frames import add_label_map, add_masks, nodule_segment

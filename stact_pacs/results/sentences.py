@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from stact_pacs.domain import Cine, CineSource, Findings, Nodule, Outcome
+from stact_pacs.domain.findings import Cine, Findings, Nodule
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results.provenance import Provenance
 
 UNVERIFIED = "AI, unverified, not for diagnosis"

@@ -5,7 +5,7 @@ The quiet time decides; what is known to be missing makes it longer, and knowing
 
 from dataclasses import dataclass
 
-from stact_pacs.domain import OpenSeries, Unknown
+from stact_pacs.domain.series import OpenSeries, Unknown
 from stact_pacs.settings.receiving import Series
 
 

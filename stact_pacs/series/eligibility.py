@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 from stact_pacs.cine.syntaxes import DECODERS, SECONDARY_CAPTURE_SOP_CLASSES, ULTRASOUND_SOP_CLASSES
-from stact_pacs.domain import CineSource, Instance
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Reason, Refused
 from stact_pacs.settings.scoring import Eligibility, Rule
 

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 
-from stact_pacs.domain import CineSource, Instance
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.series import CineSource
 
 
 def cines_of(instances: Iterable[Instance]) -> tuple[CineSource, ...]:

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from stact_pacs.domain import Problem
+from stact_pacs.domain.problems import Problem
 from stact_pacs.settings.delivering import AnyDestination, Deliver, Results
 from stact_pacs.settings.house import Database, Log, Report, Web
 from stact_pacs.settings.receiving import Receive, Series, Storage

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import Admission, SeriesKey, SeriesState
+from stact_pacs.domain.instances import Admission, SeriesKey
+from stact_pacs.domain.series import SeriesState
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history
 from stact_pacs.store.arrivals import Offer, touch

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import Instance
+from stact_pacs.domain.instances import Instance
 from stact_pacs.store.rows import instance_values
 from stact_pacs.store.schema import series
 

@@ -5,17 +5,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import (
-    Attachment,
-    CaseRecord,
-    DeliveryRecord,
-    DeliveryState,
-    Event,
-    JobState,
-    JobSummary,
-    ObjectKind,
-    ResultObject,
-)
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.records import CaseRecord, DeliveryRecord, Event, JobSummary
+from stact_pacs.domain.results import Attachment, ObjectKind, ResultObject
 from stact_pacs.errors import NotFound
 from stact_pacs.store import priors
 from stact_pacs.store.owed import result_object_of

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import Circuit
+from stact_pacs.domain.deliveries import Circuit
 from stact_pacs.store.database import Database
 from stact_pacs.store.schema import circuits
 

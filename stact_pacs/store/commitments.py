@@ -9,16 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import (
+from stact_pacs.domain.commitments import (
     CommitmentRecord,
     CommitmentRequest,
     CommitmentState,
     FailureReason,
-    Instance,
     OwedCommitmentReport,
     ReferencedInstance,
     RequestedCommitment,
 )
+from stact_pacs.domain.instances import Instance
 from stact_pacs.errors import LeaseLost
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history

@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import Delivery, DeliveryRecord, DeliveryState
+from stact_pacs.domain.deliveries import Delivery, DeliveryState
+from stact_pacs.domain.records import DeliveryRecord
 from stact_pacs.errors import Defect, IllegalMove, NotFound
 from stact_pacs.store import cases, owed
 from stact_pacs.store.database import Database

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import DeliveryState
+from stact_pacs.domain.deliveries import DeliveryState
 from stact_pacs.errors import LeaseLost
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history, owed

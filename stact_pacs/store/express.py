@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import SeriesState
+from stact_pacs.domain.series import SeriesState
 from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import Admission, Instance, SeriesState, StoredFile
+from stact_pacs.domain.instances import Admission, Instance, StoredFile
+from stact_pacs.domain.series import SeriesState
 from stact_pacs.store.admission import Admissions
 from stact_pacs.store.arrivals import Offer, touch
 from stact_pacs.store.database import Database

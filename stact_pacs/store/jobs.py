@@ -8,17 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import (
-    CaseRecord,
-    CaseResult,
-    DeliveryState,
-    Job,
-    JobState,
-    JobSummary,
-    ObjectKind,
-    ObjectVariant,
-    ResultObject,
-)
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import Job, JobState
+from stact_pacs.domain.records import CaseRecord, JobSummary
+from stact_pacs.domain.results import CaseResult, ObjectKind, ObjectVariant, ResultObject
 from stact_pacs.errors import IllegalMove, LeaseLost
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move, settled_state
 from stact_pacs.store import cases, history, owed, priors, revisions

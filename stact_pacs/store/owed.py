@@ -11,7 +11,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import DeliveryState, JobState, ObjectVariant, Outcome, ResultObject
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import ObjectVariant, ResultObject
 from stact_pacs.errors import Defect, NotFound
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move, settled_state
 from stact_pacs.store import history

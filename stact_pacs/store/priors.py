@@ -11,7 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import CaseResult, EarlierResult, EarlierResults, Outcome
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.records import EarlierResult, EarlierResults
+from stact_pacs.domain.results import CaseResult
 from stact_pacs.store.history import Action
 from stact_pacs.store.revisions import replaces
 from stact_pacs.store.schema import events, job_instances, job_patients, jobs, series

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import DeliveryState, UnprovenDelivery
+from stact_pacs.domain.deliveries import DeliveryState, UnprovenDelivery
 from stact_pacs.store.database import Database
 from stact_pacs.store.delivery_moves import fenced, moving, record
 from stact_pacs.store.history import Action

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import JobState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.store import history, owed
 from stact_pacs.store.history import Action
 from stact_pacs.store.schema import job_instances, jobs

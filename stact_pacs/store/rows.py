@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import CineSource, Instance, SeriesKey
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.series import CineSource
 from stact_pacs.store.schema import instances, job_instances
 
 _SAME_NAME = [field.name for field in fields(Instance) if field.name not in ("series", "path")]

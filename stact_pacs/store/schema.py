@@ -6,7 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, ObjectKind, Outcome, SeriesState, WorkitemState
+from stact_pacs.domain.commitments import CommitmentState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import SeriesState
+from stact_pacs.domain.workitems import WorkitemState
 
 metadata = sa.MetaData(
     naming_convention={

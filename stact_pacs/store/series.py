@@ -7,7 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import CineSource, Instance, JobState, OpenSeries, SeriesKey, SeriesState, Uptime
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.series import CineSource, OpenSeries, SeriesState, Uptime
 from stact_pacs.queue.states import check_move
 from stact_pacs.store import history, revisions
 from stact_pacs.store.database import Database

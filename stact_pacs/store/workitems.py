@@ -8,17 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from stact_pacs.domain import (
-    DeliveredObject,
-    DeliveryState,
-    JobState,
-    SeriesKey,
-    SeriesState,
-    Workitem,
-    WorkitemInput,
-    WorkitemProgress,
-    WorkitemState,
-)
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.instances import SeriesKey
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.series import SeriesState
+from stact_pacs.domain.workitems import DeliveredObject, Workitem, WorkitemInput, WorkitemProgress, WorkitemState
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move
 from stact_pacs.store import history
 from stact_pacs.store.database import Database

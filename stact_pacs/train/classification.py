@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from stact_pacs.bundle import Estimate
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.train.metrics import chosen_points, rounded_down, wilson
 
 _FALSE_POSITIVE_COST = 2.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from stact_pacs.domain import Problem
+from stact_pacs.domain.problems import Problem
 from stact_pacs.errors import Misconfigured, Refused
 from stact_pacs.train import dicom_archive, stanford
 from stact_pacs.train.data import NoduleRecord, layout_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stact_pacs.bundle import ScoreCalibration
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.train.calibration import calibrated, fit_calibration
 from stact_pacs.train.classification import points_to_report
 from stact_pacs.train.run_results import Scores

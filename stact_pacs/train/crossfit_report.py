@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from stact_pacs import training_record as page
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.train.calibration_metrics import CalibrationFigures, Coefficient, calibration_figures
 from stact_pacs.train.classification import confusion_of, figures_of
 from stact_pacs.train.crossfit import CrossFitted, choose, crossfit

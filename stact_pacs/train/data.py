@@ -13,7 +13,7 @@ from typing import Literal, Protocol, Self
 
 import numpy as np
 
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 from stact_pacs.errors import Misconfigured
 
 Sex = Literal["Female", "Male", ""]

@@ -16,7 +16,8 @@ from pydicom.uid import SegmentationStorage
 
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import CineSource, Instance
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import NotFound, Refused
 from stact_pacs.train.cohort_index import CohortIndex, IndexedCohort
 from stact_pacs.train.data import NoduleClip, annot_id_order, statement_of

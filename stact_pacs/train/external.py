@@ -8,7 +8,8 @@ import numpy as np
 
 from stact_pacs.bundle import Bundle, Estimate, read_bundle
 from stact_pacs.cine.bare import bare_cine
-from stact_pacs.domain import Findings, ModelIdentity, OperatingPoint, Outcome
+from stact_pacs.domain.findings import Findings, ModelIdentity, OperatingPoint
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.errors import Misconfigured
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.train.classification import ThresholdFigures

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.train.calibration_metrics import CalibrationFigures, calibration_figures
 from stact_pacs.train.classification import ThresholdFigures, all_benign, check_scored, figures_at
 from stact_pacs.train.decision import FNA_THRESHOLDS, NetBenefit, RevisedRecommendation, decision_curve, revise

@@ -1,7 +1,8 @@
 """The golden check of a new bundle: a small phantom, and what the bundle finds in it."""
 
 from stact_pacs.cine.bare import bare_cine
-from stact_pacs.domain import Cine, Outcome
+from stact_pacs.domain.findings import Cine
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.pipeline.selftest import golden_check
 from stact_pacs.train.cases import draw_case

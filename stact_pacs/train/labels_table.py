@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stact_pacs.domain import Problem
+from stact_pacs.domain.problems import Problem
 from stact_pacs.errors import Misconfigured
 from stact_pacs.train.data import NoduleRecord, Sex, TiradsDescriptors
 from stact_pacs.train.tirads import descriptor_errors, descriptor_warnings

@@ -7,7 +7,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from stact_pacs.bundle import Estimate
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 
 RULE_OUT_SENSITIVITY = 0.95
 """What the rule-out operating point must reach on the data it is chosen on."""

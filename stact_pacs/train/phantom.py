@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import median_filter
 
-from stact_pacs.domain import Box, Calibration
+from stact_pacs.domain.findings import Box, Calibration
 from stact_pacs.train.cases import PhantomCase, Window
 from stact_pacs.train.lesion import add_nodule
 from stact_pacs.train.scenery import TissueGrid, background_db, motion_mm

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
-from stact_pacs.domain import derived_uid
+from stact_pacs.domain.identity import derived_uid
 from stact_pacs.train.cases import draw_case
 from stact_pacs.train.phantom import DEFAULT_SIZE, PhantomCine, render
 

@@ -7,7 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
 from stact_pacs import __version__
-from stact_pacs.domain import FrameRef, derived_uid
+from stact_pacs.domain.findings import FrameRef
+from stact_pacs.domain.identity import derived_uid
 from stact_pacs.results.mask_frames import add_masks, nodule_segment
 from stact_pacs.results.part10 import encoded
 

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from stact_pacs.cine.header import safe_text
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 from stact_pacs.errors import NotFound
 from stact_pacs.train.cohort_index import CohortIndex, IndexedCohort
 from stact_pacs.train.data import NoduleClip, NoduleRecord, annot_id_order, statement_of

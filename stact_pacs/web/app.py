@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from stact_pacs.domain import JobState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.errors import DatabaseUnavailable, NotFound
 from stact_pacs.shipped import shipped
 from stact_pacs.web import views

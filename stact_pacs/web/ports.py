@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from stact_pacs.domain import CaseRecord, Circuit, DeliveryState, JobState, JobSummary
+from stact_pacs.domain.deliveries import Circuit, DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.records import CaseRecord, JobSummary
 
 
 class Jobs(Protocol):

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from stact_pacs.domain import Circuit, DeliveryState, JobState
+from stact_pacs.domain.deliveries import Circuit, DeliveryState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.web.ports import Records
 

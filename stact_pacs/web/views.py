@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from stact_pacs.domain import CaseRecord, JobSummary
+from stact_pacs.domain.records import CaseRecord, JobSummary
 from stact_pacs.record import earlier_record
 from stact_pacs.web.status import Status
 

@@ -16,7 +16,8 @@ import pydicom
 import pytest
 
 from stact_pacs import app as application
-from stact_pacs.domain import JobState, ObjectKind
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.results import ObjectKind
 from stact_pacs.settings.loading import load
 from tests.integration.loopback_namespace import require_tools, wait_until
 from tests.integration.orthanc_server import OrthancServer, orthanc

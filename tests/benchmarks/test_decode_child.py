@@ -15,7 +15,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, Ultrasoun
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.decode_process import DecodeProcess
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import Cine, CineSource
+from stact_pacs.domain.findings import Cine
+from stact_pacs.domain.series import CineSource
 from stact_pacs.settings.scoring import Decoding
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,10 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
-from stact_pacs.domain import Cine, CineSource, Findings, ObjectKind, ResultObject, derived_uid
+from stact_pacs.domain.findings import Cine, Findings
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from tests.real_ultrasound import (
     COLOUR_CINE,
     COLOUR_DOPPLER,

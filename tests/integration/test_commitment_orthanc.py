@@ -9,7 +9,7 @@ import pytest
 
 from stact_pacs.cine.header_processes import HeaderProcesses
 from stact_pacs.deliver.commitment_report import CommitmentReporter, Requestor
-from stact_pacs.domain import CommitmentState
+from stact_pacs.domain.commitments import CommitmentState
 from stact_pacs.receive.commitment import Commitments
 from stact_pacs.receive.commitment_check import verify_requested
 from stact_pacs.receive.inbox import Inbox

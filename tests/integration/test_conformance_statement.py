@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from stact_pacs.cli import app
 from stact_pacs.conformance import Statement, statement_of
 from stact_pacs.conformance.objects import attributes_of, content_items_of
-from stact_pacs.domain import ModelIdentity, ObjectKind
+from stact_pacs.domain.findings import ModelIdentity
+from stact_pacs.domain.results import ObjectKind
 from stact_pacs.settings.whole import Settings
 from tests.integration.receiving import receiver
 from tests.integration.result_cases import KINDS, make_case

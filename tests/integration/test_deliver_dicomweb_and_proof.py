@@ -19,7 +19,9 @@ from stact_pacs.deliver.cstore import RESULT_SOP_CLASSES, CStoreSender
 from stact_pacs.deliver.evidence import gather
 from stact_pacs.deliver.outcomes import Accepted
 from stact_pacs.deliver.stow import StowSender
-from stact_pacs.domain import ObjectKind, ResultObject, UnprovenDelivery, derived_uid
+from stact_pacs.domain.deliveries import UnprovenDelivery
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind, ResultObject
 from stact_pacs.settings.delivering import Deliver, Destination, WebDestination
 from tests.integration.archives import dcmqrscp
 from tests.integration.orthanc_server import dicomweb_plugin, orthanc

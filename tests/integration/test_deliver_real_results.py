@@ -10,7 +10,7 @@ from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outcomes import Accepted
 from stact_pacs.deliver.part10 import read_part10
-from stact_pacs.domain import ObjectKind, ResultObject
+from stact_pacs.domain.results import ObjectKind, ResultObject
 from stact_pacs.settings.delivering import Deliver
 from tests.real_ultrasound import TWO_FRAMES, real_ultrasound
 from tests.unit.results.builders_results import built, cine_of, findings_of, source_of

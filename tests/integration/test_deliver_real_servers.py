@@ -10,7 +10,8 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, TryLater
-from stact_pacs.domain import ObjectKind, ResultObject, derived_uid
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind, ResultObject
 from stact_pacs.errors import DeliveryRefused, DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, Destination
 from tests.integration.archives import storescp

@@ -13,16 +13,11 @@ import pytest
 
 from stact_pacs import app as application
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import (
-    CaseResult,
-    CineSource,
-    DeliveryState,
-    Instance,
-    ObjectKind,
-    Outcome,
-    ResultObject,
-    SeriesKey,
-)
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import CaseResult, ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.roles import run_deliver
 from stact_pacs.settings.loading import build
 from stact_pacs.store.migrate import upgrade

@@ -12,7 +12,9 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
 from stact_pacs import app as application
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import JobState, ObjectKind, Unknown, Uptime
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import Unknown, Uptime
 from stact_pacs.flow import close_quiet_series
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load

@@ -11,19 +11,12 @@ from typer.testing import CliRunner, Result
 
 from stact_pacs import app as application
 from stact_pacs.cli import app
-from stact_pacs.domain import (
-    CaseResult,
-    CineSource,
-    Circuit,
-    Instance,
-    JobState,
-    ObjectKind,
-    ObjectVariant,
-    Outcome,
-    ResultObject,
-    SeriesKey,
-    derived_uid,
-)
+from stact_pacs.domain.deliveries import Circuit
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import CaseResult, ObjectKind, ObjectVariant, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import IllegalMove, NotFound
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load

@@ -11,7 +11,7 @@ from pydicom import dcmread
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.outcomes import Accepted, SendOutcome
 from stact_pacs.deliver.stow import StowSender
-from stact_pacs.domain import ResultObject
+from stact_pacs.domain.results import ResultObject
 from stact_pacs.settings.delivering import Deliver, Destination, WebDestination
 from tests.integration.archives import dcmqrscp, storescp
 from tests.integration.orthanc_server import OrthancServer, dicomweb_plugin, orthanc

@@ -10,7 +10,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import CineSource, ObjectKind, ObjectVariant, Outcome
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import ObjectKind, ObjectVariant
+from stact_pacs.domain.series import CineSource
 from tests.integration.result_cases import (
     KINDS,
     RETIRED_MULTI_FRAME,

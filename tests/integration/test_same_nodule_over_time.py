@@ -16,7 +16,9 @@ from stact_pacs import app as application
 from stact_pacs.checks import check_patient_key
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cli import app as command_line
-from stact_pacs.domain import ObjectKind, Unknown, Uptime, derived_uid
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import Unknown, Uptime
 from stact_pacs.flow import close_quiet_series
 from stact_pacs.installation import make_installation
 from stact_pacs.reports import ReportWriter

@@ -13,7 +13,7 @@ from stact_pacs import app as application
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES
 from stact_pacs.deliver.find import Sources
-from stact_pacs.domain import OpenSeries, Unknown, Uptime
+from stact_pacs.domain.series import OpenSeries, Unknown, Uptime
 from stact_pacs.flow import close_quiet_series
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.delivering import Destination

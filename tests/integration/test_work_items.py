@@ -17,7 +17,7 @@ from stact_pacs.app import build
 from stact_pacs.checks import check_workitem_server
 from stact_pacs.cine.header_processes import HeaderProcesses
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import WorkitemProgress, WorkitemState
+from stact_pacs.domain.workitems import WorkitemProgress, WorkitemState
 from stact_pacs.installation import make_installation
 from stact_pacs.receive.inbox import Inbox
 from stact_pacs.receive.ups import UpsWorker

@@ -14,18 +14,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outbox import Outbox
-from stact_pacs.domain import (
-    CaseResult,
-    CineSource,
-    DeliveryState,
-    Instance,
-    JobState,
-    ObjectKind,
-    Outcome,
-    ResultObject,
-    SeriesKey,
-    derived_uid,
-)
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import CaseResult, ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.settings.delivering import Deliver, Destination
 from stact_pacs.store.circuits import CircuitRecords
 from stact_pacs.store.database import Database

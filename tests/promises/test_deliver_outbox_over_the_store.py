@@ -17,9 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import (
-    DeliveryState,
-)
+from stact_pacs.domain.deliveries import DeliveryState
 from stact_pacs.settings.delivering import Destination
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords

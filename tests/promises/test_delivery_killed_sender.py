@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import DeliveryState
+from stact_pacs.domain.deliveries import DeliveryState
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 from stact_pacs.store.migrate import upgrade

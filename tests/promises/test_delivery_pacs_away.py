@@ -17,7 +17,9 @@ from pynetdicom import evt
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outbox import Outbox
 from stact_pacs.deliver.outcomes import Accepted
-from stact_pacs.domain import DeliveryState, JobState, ResultObject
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.results import ResultObject
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, Destination
 from stact_pacs.store.circuits import CircuitRecords

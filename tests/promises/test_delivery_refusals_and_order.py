@@ -9,7 +9,8 @@ import pytest
 from pynetdicom import evt
 
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import DeliveryState, JobState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords
 from stact_pacs.store.jobs import JobRecords

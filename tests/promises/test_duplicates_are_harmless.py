@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stact_pacs.domain import Unknown, Uptime
+from stact_pacs.domain.series import Unknown, Uptime
 from stact_pacs.flow import close_quiet_series
 from stact_pacs.settings.receiving import Series
 from stact_pacs.store.database import Database

@@ -28,7 +28,10 @@ from stact_pacs import app as application
 from stact_pacs.cine.decode_process import DecodeProcess
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.known_answers import FOLDER
-from stact_pacs.domain import CaseRecord, CineSource, Instance, Outcome
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.records import CaseRecord
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Refused
 from stact_pacs.installation import make_installation
 from stact_pacs.settings.loading import load

@@ -21,7 +21,8 @@ from pydicom.dataset import Dataset
 from stact_pacs import app as application
 from stact_pacs.cine.header import read_instance, read_opening
 from stact_pacs.cine.regular import OPENING_BYTES, Opening, read_regular
-from stact_pacs.domain import Instance, Outcome
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.errors import Refused
 from stact_pacs.receive import status
 from stact_pacs.receive.part10 import file_head

@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.outcomes import Accepted
-from stact_pacs.domain import CineSource, Findings, ObjectKind, ResultObject
+from stact_pacs.domain.findings import Findings
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.settings.delivering import Deliver
 from tests.integration.archives import storescp
 from tests.promises.ultrasound_shapes import NAMES, SHAPES, write_source

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stact_pacs.deliver.commitment_report import CommitmentReporter
-from stact_pacs.domain import CommitmentRequest, CommitmentState, FailureReason, ReferencedInstance
+from stact_pacs.domain.commitments import CommitmentRequest, CommitmentState, FailureReason, ReferencedInstance
 from stact_pacs.receive.commitment_check import verify_requested
 from stact_pacs.settings.delivering import Deliver
 from stact_pacs.store.commitments import CommitmentRecords

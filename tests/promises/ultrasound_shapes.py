@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
-from stact_pacs.domain import CineSource, derived_uid
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.series import CineSource
 from tests.unit.results.builders_results import source_of
 from tests.unit.results.builders_volume import ENHANCED_US_VOLUME, item
 

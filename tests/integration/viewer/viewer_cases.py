@@ -10,7 +10,10 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import UltrasoundImageStorage
 
-from stact_pacs.domain import Calibration, Cine, CineSource, Findings, Nodule, ObjectKind, derived_uid
+from stact_pacs.domain.findings import Calibration, Cine, Findings, Nodule
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from stact_pacs.pipeline.measure import measure
 from tests.real_ultrasound import COLOUR_CINE, GREY_CINE, real_ultrasound
 from tests.unit.results.builders_results import CALIBRATION, built, cine_of, findings_of, source_of

@@ -17,7 +17,7 @@ from stact_pacs.bundle import (
     write_manifest,
 )
 from stact_pacs.cine.preprocessing import Preprocessing
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.errors import BundleInvalid
 
 ESTIMATE = Estimate(value=0.9, ci_low=0.81, ci_high=0.95, n=60)

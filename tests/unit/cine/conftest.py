@@ -12,7 +12,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import CineSource, derived_uid
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.series import CineSource
 
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"

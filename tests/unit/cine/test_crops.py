@@ -19,7 +19,7 @@ from stact_pacs.cine.crops import (
     segmenter_input,
 )
 from stact_pacs.cine.preprocessing import Preprocessing
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 
 PLAIN = Preprocessing(segmenter_size=64, image_size=32, mask_size=32, image_mean=(0.0,) * 3, image_std=(1.0,) * 3)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stact_pacs.cine.decode import decode_cine
-from stact_pacs.domain import Box, FrameRef
+from stact_pacs.domain.findings import Box, FrameRef
 from stact_pacs.errors import Defect, Reason, Refused
 
 RNG = np.random.default_rng(0)

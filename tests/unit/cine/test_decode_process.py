@@ -16,7 +16,7 @@ from pydicom import dcmread
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.decode_process import DecodeProcess
 from stact_pacs.cine.known_answers import FOLDER
-from stact_pacs.domain import CineSource
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect, Reason, Refused, Transient
 from stact_pacs.settings.scoring import Decoding
 from tests.unit.cine import frail_child

@@ -13,7 +13,7 @@ import pytest
 
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.header_processes import HeaderProcesses
-from stact_pacs.domain import Instance
+from stact_pacs.domain.instances import Instance
 from stact_pacs.errors import Defect, Reason, Refused, Transient
 from tests.promises.hostile_files import empty_items
 from tests.unit.cine.endless_file import endless_file, signalled_in_the_middle

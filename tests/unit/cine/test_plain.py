@@ -16,7 +16,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from stact_pacs.cine.header import read_instance
 from stact_pacs.cine.plain import plain_numbers, plain_text
 from stact_pacs.cine.reading import read_header
-from stact_pacs.domain import Instance
+from stact_pacs.domain.instances import Instance
 from stact_pacs.errors import Refused
 
 FRAMES = np.zeros((2, 8, 8), np.uint8)

@@ -8,7 +8,7 @@ import pytest
 from stact_pacs.cine.header import ultrasound_regions
 from stact_pacs.cine.reading import read_header
 from stact_pacs.cine.region import RegionChoice, choose_region
-from stact_pacs.domain import Box
+from stact_pacs.domain.findings import Box
 
 Choose = Callable[[str], RegionChoice]
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from stact_pacs.cine.region import UltrasoundRegion, choose_region, shows_doppler
-from stact_pacs.domain import Box, Calibration
+from stact_pacs.domain.findings import Box, Calibration
 
 TISSUE = UltrasoundRegion(
     spatial_format=1,

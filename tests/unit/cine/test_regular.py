@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from stact_pacs.cine.header import read_instance, read_opening
 from stact_pacs.cine.regular import OPENING_BYTES, Opening
-from stact_pacs.domain import Instance
+from stact_pacs.domain.instances import Instance
 from stact_pacs.errors import Refused
 
 BLACK = np.zeros((2, 8, 8), np.uint8)

@@ -5,7 +5,8 @@ import pytest
 from stact_pacs.conformance import Statement, statement_of
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood
 from stact_pacs.deliver.stow_answer import outcome_of_answer
-from stact_pacs.domain import FailureReason, ModelIdentity
+from stact_pacs.domain.commitments import FailureReason
+from stact_pacs.domain.findings import ModelIdentity
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.whole import Settings
 

@@ -11,7 +11,8 @@ from stact_pacs.cine.syntaxes import SUPPORTED_SOP_CLASSES, SUPPORTED_TRANSFER_S
 from stact_pacs.conformance import Section, Statement, as_markdown, statement_of
 from stact_pacs.conformance.receiving import STATUSES
 from stact_pacs.deliver.cstore import RESULT_SOP_CLASSES
-from stact_pacs.domain import ModelIdentity, ObjectKind
+from stact_pacs.domain.findings import ModelIdentity
+from stact_pacs.domain.results import ObjectKind
 from stact_pacs.receive import status
 from stact_pacs.receive.access import Refusal
 from stact_pacs.report.pages import conformance_page

@@ -15,7 +15,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
-from stact_pacs.domain import Circuit, Delivery, DeliveryState, ObjectKind, ResultObject, derived_uid
+from stact_pacs.domain.deliveries import Circuit, Delivery, DeliveryState
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind, ResultObject
 from stact_pacs.errors import LeaseLost
 from stact_pacs.settings.delivering import Deliver, Destination
 from tests.unit.deliver.peer_words import read_until_quiet

@@ -9,7 +9,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from stact_pacs.deliver.commitment_report import CommitmentReporter, event_of
-from stact_pacs.domain import FailureReason, OwedCommitmentReport, ReferencedInstance
+from stact_pacs.domain.commitments import FailureReason, OwedCommitmentReport, ReferencedInstance
 from stact_pacs.errors import LeaseLost
 from stact_pacs.settings.delivering import Deliver, Destination
 from tests.integration.commitment_scu import Reports, committed, failed, taking_reports

@@ -14,7 +14,8 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as StudyRootFind
 
 from stact_pacs.deliver.find import Sources, find_instances
-from stact_pacs.domain import Instance, OpenSeries, SeriesKey, Unknown
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.series import OpenSeries, Unknown
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Destination
 from tests.unit.deliver.peer_words import accepted

@@ -13,7 +13,8 @@ from stact_pacs.deliver.cstore import CStoreSender
 from stact_pacs.deliver.mini_pacs import MiniPacs
 from stact_pacs.deliver.outbox import MOST_PER_PASS, Outbox, give_up_strays
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
-from stact_pacs.domain import DeliveryState, ResultObject
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.results import ResultObject
 from stact_pacs.errors import DatabaseUnavailable, DeliveryRefused, DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, Destination
 

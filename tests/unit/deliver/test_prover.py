@@ -8,7 +8,7 @@ import pytest
 
 from stact_pacs.deliver.evidence import Evidence
 from stact_pacs.deliver.prover import Prover
-from stact_pacs.domain import UnprovenDelivery
+from stact_pacs.domain.deliveries import UnprovenDelivery
 from stact_pacs.errors import DestinationUnavailable, LeaseLost
 from stact_pacs.settings.delivering import Deliver, Destination
 

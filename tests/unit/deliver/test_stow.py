@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from stact_pacs.deliver.outcomes import Accepted, RefusedForGood, SendOutcome, TryLater
 from stact_pacs.deliver.stow import StowSender
 from stact_pacs.deliver.stow_answer import outcome_of_answer
-from stact_pacs.domain import UnprovenDelivery
+from stact_pacs.domain.deliveries import UnprovenDelivery
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.settings.delivering import Deliver, WebDestination
 from tests.unit.scripted_service import MEGABYTE, Service, scripted_service

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from stact_pacs.domain import Box, Cine, Findings, FrameRef, Outcome, derived_uid, job_key
+from stact_pacs.domain.findings import Box, Cine, Findings, FrameRef
+from stact_pacs.domain.identity import derived_uid, job_key
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.errors import Reason
 
 

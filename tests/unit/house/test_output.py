@@ -8,7 +8,7 @@ import pytest
 
 from stact_pacs.cli import output
 from stact_pacs.cli.output import Exit, PlainProgress, exit_code_of, print_json, print_rows
-from stact_pacs.domain import JobState
+from stact_pacs.domain.jobs import JobState
 from stact_pacs.errors import (
     BundleInvalid,
     DatabaseUnavailable,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stact_pacs.domain import PatientIdentity
+from stact_pacs.domain.results import PatientIdentity
 from stact_pacs.errors import Misconfigured
 from stact_pacs.patients import PatientDigester, patient_key
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stact_pacs.domain import CaseRecord, Event, Instance, JobState, JobSummary, SeriesKey
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.records import CaseRecord, Event, JobSummary
 from stact_pacs.reports import ReportWriter, write_reports
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stact_pacs.domain import SeriesKey
+from stact_pacs.domain.instances import SeriesKey
 from stact_pacs.errors import DestinationUnavailable
 from stact_pacs.receive.ups_client import UpsClient
 from stact_pacs.settings.receiving import Ups

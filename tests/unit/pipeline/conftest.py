@@ -25,7 +25,7 @@ from stact_pacs.bundle import (
 )
 from stact_pacs.cine.crops import segmenter_input
 from stact_pacs.cine.preprocessing import Preprocessing
-from stact_pacs.domain import Box, Calibration, Cine, FrameRef
+from stact_pacs.domain.findings import Box, Calibration, Cine, FrameRef
 from stact_pacs.networks.config import MemberConfig, SegmenterConfig, TrunkConfig
 from stact_pacs.networks.image_encoder import build_trunk
 from stact_pacs.networks.member import Member

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stact_pacs.domain import Findings, FrameRef, Nodule, OperatingPoint, Outcome, OutlinedCine, Score
+from stact_pacs.domain.findings import Findings, FrameRef, Nodule, OperatingPoint, OutlinedCine, Score
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.pipeline.continuity import keep_tracking
 
 SIZE = (20, 40)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stact_pacs.domain import Calibration
+from stact_pacs.domain.findings import Calibration
 from stact_pacs.pipeline.measure import measure
 
 SQUARE = Calibration(row_spacing_mm=0.1, column_spacing_mm=0.1)

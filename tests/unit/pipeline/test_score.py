@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stact_pacs.bundle import Bundle, ScoreCalibration
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.pipeline.embed import trunk_features
 from stact_pacs.pipeline.load import Networks, load_networks
 from stact_pacs.pipeline.score import MemberAnswer, ask_members, calibrated, combined

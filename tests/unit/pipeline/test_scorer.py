@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stact_pacs.bundle import SEGMENTER, Bundle, Manifest, member_file, read_bundle, write_manifest
-from stact_pacs.domain import Cine, Findings, Nodule, Outcome
+from stact_pacs.domain.findings import Cine, Findings, Nodule
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.errors import BundleInvalid, Defect, Misconfigured
 from stact_pacs.pipeline.scorer import Scorer
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stact_pacs.bundle import CHECKS, Bundle
-from stact_pacs.domain import Cine, Findings, Outcome
+from stact_pacs.domain.findings import Cine, Findings
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.errors import BundleInvalid
 from stact_pacs.pipeline.scorer import Scorer
 from stact_pacs.pipeline.selftest import golden_check, problems

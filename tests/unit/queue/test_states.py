@@ -4,7 +4,11 @@ import re
 
 import pytest
 
-from stact_pacs.domain import CommitmentState, DeliveryState, JobState, Outcome, SeriesState, WorkitemState
+from stact_pacs.domain.commitments import CommitmentState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.series import SeriesState
+from stact_pacs.domain.workitems import WorkitemState
 from stact_pacs.errors import IllegalMove
 from stact_pacs.queue.states import (
     COMMITMENT_MOVES,

@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stact_pacs.domain import (
-    CaseResult,
-    CineSource,
-    Instance,
-    Job,
-    JobState,
-    ObjectKind,
-    ObjectVariant,
-    Outcome,
-    SeriesKey,
-)
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import Job, JobState, Outcome
+from stact_pacs.domain.results import CaseResult, ObjectKind, ObjectVariant
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import BundleInvalid, DatabaseUnavailable, LeaseLost, StactError
 from stact_pacs.queue.worker import Worker
 from stact_pacs.settings.scoring import Compute

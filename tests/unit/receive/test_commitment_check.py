@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stact_pacs.domain import (
-    CommitmentRequest,
-    FailureReason,
-    Instance,
-    ReferencedInstance,
-    RequestedCommitment,
-    SeriesKey,
-)
+from stact_pacs.domain.commitments import CommitmentRequest, FailureReason, ReferencedInstance, RequestedCommitment
+from stact_pacs.domain.instances import Instance, SeriesKey
 from stact_pacs.receive.commitment_check import failure_of, verify_requested
 from tests.unit.receive.conftest import NOW
 from tests.unit.receive.wire_words import EXPLICIT, US_MULTIFRAME

@@ -8,7 +8,7 @@ from typing import Any
 from stact_pacs import app as application
 from stact_pacs.checks import check_stored_files
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import StoredFile
+from stact_pacs.domain.instances import StoredFile
 from stact_pacs.installation import make_installation
 from stact_pacs.receive.compare import compare
 from stact_pacs.receive.folders import Folders

@@ -11,7 +11,7 @@ from typing import Any
 import pydicom
 import pytest
 
-from stact_pacs.domain import SeriesKey
+from stact_pacs.domain.instances import SeriesKey
 from stact_pacs.errors import DatabaseUnavailable, Misconfigured, NoSpace, Transient
 from stact_pacs.receive.inbox import Announced, Inbox, Receipt
 from tests.unit.receive import wire_words as words

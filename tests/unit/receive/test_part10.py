@@ -8,7 +8,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID
 from stact_pacs.receive.part10 import IMPLEMENTATION_VERSION_NAME, file_head
 
 

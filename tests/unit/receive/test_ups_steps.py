@@ -8,7 +8,8 @@ from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from stact_pacs.domain import DeliveredObject, SeriesKey, Workitem, WorkitemInput, WorkitemProgress, WorkitemState
+from stact_pacs.domain.instances import SeriesKey
+from stact_pacs.domain.workitems import DeliveredObject, Workitem, WorkitemInput, WorkitemProgress, WorkitemState
 from stact_pacs.receive import ups_steps as steps
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

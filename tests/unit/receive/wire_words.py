@@ -19,7 +19,8 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotific
 from pynetdicom.presentation import build_context
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import Admission, CommitmentRequest, Instance, StoredFile
+from stact_pacs.domain.commitments import CommitmentRequest
+from stact_pacs.domain.instances import Admission, Instance, StoredFile
 from stact_pacs.errors import DatabaseUnavailable
 
 US_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"

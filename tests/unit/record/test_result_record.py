@@ -5,23 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stact_pacs.domain import (
+from stact_pacs.domain.findings import (
     Box,
     Calibration,
     Cine,
-    CineSource,
     Findings,
     FrameRef,
-    Instance,
     ModelIdentity,
     Nodule,
-    ObjectKind,
     OperatingPoint,
-    Outcome,
-    ResultObject,
     Score,
-    SeriesKey,
 )
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Reason
 from stact_pacs.record import result_record
 

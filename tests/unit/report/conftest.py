@@ -9,17 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from stact_pacs.domain import (
-    Attachment,
-    CaseRecord,
-    DeliveryRecord,
-    DeliveryState,
-    Event,
-    Instance,
-    JobState,
-    ObjectKind,
-    SeriesKey,
-)
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.records import CaseRecord, DeliveryRecord, Event
+from stact_pacs.domain.results import Attachment, ObjectKind
 
 AT = datetime(2026, 11, 23, 14, 6, 31, tzinfo=UTC)
 KEY = "0123456789abcdef" * 4

@@ -5,7 +5,9 @@ from unicodedata import category
 import html5lib
 import pytest
 
-from stact_pacs.domain import Attachment, DeliveryState, JobState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.results import Attachment
 from stact_pacs.report.pages import case_page
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import html5lib
 import pytest
 
-from stact_pacs.domain import EarlierResult, EarlierResults, Outcome
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.records import EarlierResult, EarlierResults
 from stact_pacs.report.charts import SizePoint, size_chart
 from stact_pacs.report.pages import case_page
 from tests.unit.report.conftest import AT, build_case, build_nodule, build_record

@@ -3,7 +3,8 @@ from datetime import timedelta
 import html5lib
 import pytest
 
-from stact_pacs.domain import JobState, JobSummary, Outcome
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.records import JobSummary
 from stact_pacs.report.pages import index_page
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"

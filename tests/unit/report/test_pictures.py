@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from stact_pacs.cine.drawing import draw_key_frame
-from stact_pacs.domain import Box, Cine, Findings, FrameRef, Nodule, OperatingPoint, Outcome, Score
+from stact_pacs.domain.findings import Box, Cine, Findings, FrameRef, Nodule, OperatingPoint, Score
+from stact_pacs.domain.jobs import Outcome
 from stact_pacs.report.pictures import case_pictures
 
 WHOLE = Box(x0=0, y0=0, x1=640, y1=480)

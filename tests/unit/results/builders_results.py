@@ -11,24 +11,22 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import (
+from stact_pacs.domain.findings import (
     Box,
     Calibration,
     Cine,
-    CineSource,
     Findings,
     FrameRef,
-    Instance,
     ModelIdentity,
     Nodule,
-    ObjectKind,
-    ObjectVariant,
     OperatingPoint,
-    Outcome,
-    ResultObject,
     Score,
-    derived_uid,
 )
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.results import ObjectKind, ObjectVariant, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Reason
 from stact_pacs.results import build_objects
 from stact_pacs.settings.delivering import Results

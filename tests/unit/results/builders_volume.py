@@ -4,7 +4,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import derived_uid
+from stact_pacs.domain.identity import derived_uid
 
 ENHANCED_US_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
 VOLUME_FRAMES = 15

@@ -6,7 +6,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from stact_pacs.domain import CineSource, derived_uid
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.series import CineSource
 from tests.real_ultrasound import JPEG_CINE, TWO_FRAMES, real_ultrasound
 from tests.unit.results.builders_results import source_of
 

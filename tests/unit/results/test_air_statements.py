@@ -7,7 +7,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import CineSource, ObjectKind
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from tests.unit.results.builders_results import (
     MODEL,
     NO_NODULE,

@@ -8,7 +8,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import CineSource, Findings, ObjectKind
+from stact_pacs.domain.findings import Findings
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from tests.unit.results.builders_results import NO_NODULE, NOT_SCORED, built, cine_of, dataset_of, findings_of
 
 PDF = ObjectKind.PDF

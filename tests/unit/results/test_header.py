@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from structlog.testing import capture_logs
 
-from stact_pacs.domain import CineSource, ObjectKind
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect, Transient
 from stact_pacs.results.header import read_source_header
 from tests.unit.results.builders_results import (

@@ -8,7 +8,9 @@ from pathlib import Path
 import highdicom
 import pytest
 
-from stact_pacs.domain import CineSource, Findings, ObjectKind, PredecessorObjects
+from stact_pacs.domain.findings import Findings
+from stact_pacs.domain.results import ObjectKind, PredecessorObjects
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect
 from tests.real_ultrasound import ALL, real_ultrasound
 from tests.unit.results.builders_results import (

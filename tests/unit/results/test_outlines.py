@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from stact_pacs.domain import CineSource, ObjectKind, OutlinedCine
+from stact_pacs.domain.findings import OutlinedCine
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from stact_pacs.results.outlines import read_outlines
 from tests.unit.results.builders_results import built, cine_of, findings_of
 

@@ -9,7 +9,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import CineSource, ObjectKind
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from tests.real_ultrasound import GREY_CINE, real_ultrasound
 from tests.unit.results.builders_results import built, cine_of, dataset_of, findings_of, source_of
 from tests.unit.results.builders_volume import PLANE_DISTANCE_MM, PLANE_THICKNESS_MM, as_a_volume, item

@@ -4,7 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from stact_pacs import app as application
-from stact_pacs.domain import CineSource, ObjectKind, ObjectVariant, PredecessorObjects, derived_uid
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.results import ObjectKind, ObjectVariant, PredecessorObjects
+from stact_pacs.domain.series import CineSource
 from stact_pacs.settings.delivering import Destination, Profile, Results
 from stact_pacs.settings.whole import Settings
 from tests.unit.results.builders_results import built, cine_of, dataset_of, findings_of

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 from pydicom import dcmread
 
-from stact_pacs.domain import IMPLEMENTATION_CLASS_UID, CineSource, ObjectKind, derived_uid
+from stact_pacs.domain.identity import IMPLEMENTATION_CLASS_UID, derived_uid
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from tests.unit.results.builders_results import (
     MODEL,
     NOT_SCORED,

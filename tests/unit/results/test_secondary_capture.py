@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from stact_pacs.domain import Box, Cine, CineSource, ObjectKind, ResultObject
+from stact_pacs.domain.findings import Box, Cine
+from stact_pacs.domain.results import ObjectKind, ResultObject
+from stact_pacs.domain.series import CineSource
 from tests.unit.results.builders_results import built, cine_of, dataset_of, findings_of
 
 SC = ObjectKind.SC

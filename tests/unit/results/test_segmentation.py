@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from stact_pacs.domain import CineSource, Findings, ObjectKind
+from stact_pacs.domain.findings import Findings
+from stact_pacs.domain.results import ObjectKind
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect
 from tests.real_ultrasound import ALL, COLOUR_DOPPLER, JPEG_CINE, real_ultrasound
 from tests.unit.results.builders_results import (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import Instance, SeriesKey
+from stact_pacs.domain.instances import Instance, SeriesKey
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stact_pacs.domain import Instance, OpenSeries, Unknown
+from stact_pacs.domain.instances import Instance
+from stact_pacs.domain.series import OpenSeries, Unknown
 from stact_pacs.series.completeness import Complete, GivenUp, Verdict, Wait, judge
 from stact_pacs.settings.receiving import Series
 

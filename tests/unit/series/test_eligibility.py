@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import CineSource
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Reason
 from stact_pacs.series.eligibility import refusal
 from stact_pacs.settings.scoring import Eligibility, Rule

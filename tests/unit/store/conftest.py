@@ -15,19 +15,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from stact_pacs.domain import (
-    Attachment,
-    CaseResult,
-    CineSource,
-    Instance,
-    Job,
-    ObjectKind,
-    ObjectVariant,
-    Outcome,
-    ResultObject,
-    SeriesKey,
-    derived_uid,
-)
+from stact_pacs.domain.identity import derived_uid
+from stact_pacs.domain.instances import Instance, SeriesKey
+from stact_pacs.domain.jobs import Job, Outcome
+from stact_pacs.domain.results import Attachment, CaseResult, ObjectKind, ObjectVariant, ResultObject
+from stact_pacs.domain.series import CineSource
 from stact_pacs.store import schema
 from stact_pacs.store.database import Database
 from stact_pacs.store.deliveries import DeliveryRecords

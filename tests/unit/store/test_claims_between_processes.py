@@ -6,7 +6,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stact_pacs.domain import CaseResult, JobState, Outcome
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import CaseResult
 from stact_pacs.store.database import Database
 from stact_pacs.store.jobs import JobRecords
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import (
+from stact_pacs.domain.commitments import (
     CommitmentRequest,
     CommitmentState,
     FailureReason,
-    Instance,
     OwedCommitmentReport,
     ReferencedInstance,
     RequestedCommitment,
 )
+from stact_pacs.domain.instances import Instance
 from stact_pacs.errors import LeaseLost
 from stact_pacs.store.commitments import CommitmentRecords
 from stact_pacs.store.database import Database

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import CineSource, OpenSeries, Uptime
+from stact_pacs.domain.series import CineSource, OpenSeries, Uptime
 from stact_pacs.store.series import SeriesRecords
 
 

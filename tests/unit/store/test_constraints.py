@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import DeliveryState, JobState, SeriesState
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.series import SeriesState
 from stact_pacs.errors import Defect
 from stact_pacs.store import schema
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import Circuit, DeliveryState, JobState, ObjectKind, Outcome
+from stact_pacs.domain.deliveries import Circuit, DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import ObjectKind
 from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
 from stact_pacs.store import schema
 from stact_pacs.store.circuits import CircuitRecords

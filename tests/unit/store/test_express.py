@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import Admission, CineSource
+from stact_pacs.domain.instances import Admission
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import DatabaseUnavailable
 from stact_pacs.store import admission, database, schema
 from stact_pacs.store.arrivals import Offer

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import Admission
+from stact_pacs.domain.instances import Admission
 from stact_pacs.errors import Defect
 from stact_pacs.store import instances as instances_module
 from stact_pacs.store import schema

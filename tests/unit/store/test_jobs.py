@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import JobState, ObjectKind, ObjectVariant, Outcome
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.results import ObjectKind, ObjectVariant
 from stact_pacs.errors import Defect, IllegalMove, LeaseLost, NotFound
 
 SEG_AND_SR = {"pacs": (ObjectVariant(kind=ObjectKind.SEG), ObjectVariant(kind=ObjectKind.SR))}

@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import (
-    Admission,
-    CaseRecord,
-    CineSource,
-    EarlierResults,
-    Instance,
-    Outcome,
-    PatientDigests,
-    SeriesKey,
-)
+from stact_pacs.domain.instances import Admission, Instance, SeriesKey
+from stact_pacs.domain.jobs import Outcome
+from stact_pacs.domain.records import CaseRecord, EarlierResults
+from stact_pacs.domain.results import PatientDigests
+from stact_pacs.domain.series import CineSource
 from stact_pacs.errors import Defect
 from stact_pacs.store.schema import job_patients
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import DeliveryState, JobState, Outcome
+from stact_pacs.domain.deliveries import DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
 from stact_pacs.errors import IllegalMove, LeaseLost
 from stact_pacs.store.proofs import ProofRecords
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import JobState
+from stact_pacs.domain.jobs import JobState
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import CineSource, JobState
+from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.series import CineSource
 from stact_pacs.store.admission import Admissions
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stact_pacs.domain import Admission
+from stact_pacs.domain.instances import Admission
 from stact_pacs.errors import DatabaseUnavailable, Defect
 from stact_pacs.store import schema
 from stact_pacs.store.admission import Admissions, Offer

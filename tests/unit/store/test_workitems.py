@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from stact_pacs.domain import SeriesKey, WorkitemInput, WorkitemProgress
+from stact_pacs.domain.instances import SeriesKey
+from stact_pacs.domain.workitems import WorkitemInput, WorkitemProgress
 from stact_pacs.store.workitems import WorkitemRecords
 from tests.unit.store.conftest import SEG_AND_SR
 

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from stact_pacs.cine.decode import decode_cine
-from stact_pacs.domain import ObjectKind
+from stact_pacs.domain.results import ObjectKind
 from stact_pacs.train.cohort import METADATA_COLUMNS
 from stact_pacs.train.data import NoduleRecord, TiradsDescriptors
 from stact_pacs.train.phantom_dicom import write_phantom_dicom

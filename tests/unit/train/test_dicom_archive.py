@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from stact_pacs.cine.decode import decode_cine
-from stact_pacs.domain import derived_uid
+from stact_pacs.domain.identity import derived_uid
 from stact_pacs.errors import Misconfigured, NotFound, Refused
 from stact_pacs.train.data import open_cohort
 from tests.unit.results.builders_results import source_of

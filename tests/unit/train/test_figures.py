@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stact_pacs.domain import OperatingPoint
+from stact_pacs.domain.findings import OperatingPoint
 from stact_pacs.train.figures import Figures, Scored, as_dict, measure
 
 POINTS = (OperatingPoint(name="rule-out", threshold=0.2), OperatingPoint(name="half", threshold=0.5))

@@ -8,7 +8,7 @@ from pydicom import dcmread
 
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import CineSource
+from stact_pacs.domain.series import CineSource
 from stact_pacs.train.phantom import PhantomCine
 from stact_pacs.train.phantom_dicom import write_phantom_dicom
 from tests.unit.results.judges import dciodvfy

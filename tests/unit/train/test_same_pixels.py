@@ -6,7 +6,8 @@ import pytest
 from stact_pacs.cine.crops import nodule_input
 from stact_pacs.cine.decode import decode_cine
 from stact_pacs.cine.header import read_instance
-from stact_pacs.domain import Box, Cine, CineSource
+from stact_pacs.domain.findings import Box, Cine
+from stact_pacs.domain.series import CineSource
 from stact_pacs.pipeline.nodules import track_nodules
 from stact_pacs.train.cohort import write_phantom_cohort
 from stact_pacs.train.data import NoduleClip, open_cohort

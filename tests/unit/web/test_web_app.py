@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from stact_pacs.domain import CaseRecord, Circuit, DeliveryState, Event, JobState, JobSummary, Outcome
+from stact_pacs.domain.deliveries import Circuit, DeliveryState
+from stact_pacs.domain.jobs import JobState, Outcome
+from stact_pacs.domain.records import CaseRecord, Event, JobSummary
 from stact_pacs.errors import DatabaseUnavailable, NotFound
 from stact_pacs.web.app import create_app
 from stact_pacs.web.ports import Records
