@@ -113,7 +113,6 @@ class JobRecords:
     def retry_later(self, job: Job, error_text: str, *, available_at: datetime, now: datetime) -> None:
         """Put a job back until `available_at`, unless another replaces it; raises LeaseLost as `finish` does."""
         with self._database.write() as connection:
-            owed.lock_job(connection, job.id)
             _end_attempt(connection, job, JobState.WAITING, now, available_at=available_at, reason=error_text)
             detail = f"Attempt {job.attempts} failed, the next is due at {available_at.isoformat()}: {error_text}"
             history.record(connection, Action.JOB_RETRY_SCHEDULED, detail, now=now, job_id=job.id)

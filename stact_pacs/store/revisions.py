@@ -55,7 +55,7 @@ def cancel_if_replaced(connection: Connection, job_id: int, *, now: datetime) ->
 
 def cancel_replaced(connection: Connection, job_ids: Collection[int], *, now: datetime) -> None:
     """Cancel those of the replaced jobs that have not begun; one that runs is dealt with when its attempt ends."""
-    for job_id in sorted(job_ids):
+    for job_id in sorted(job_ids):  # in the order in which everybody locks several
         if owed.lock_job(connection, job_id).state in (JobState.WAITING, JobState.HELD):
             _cancel(connection, job_id, now)
 

@@ -107,6 +107,7 @@ class SeriesRecords:
                 return []
             maker = _JobMaker(self._database, connection, series_id, opened, bundle_digest, now)
             job_ids = [job_id for source in sources if (job_id := maker.make(source)) is not None]
+            revisions.cancel_replaced(connection, maker.replaced, now=now)
             detail = f"Revision {opened.revision}: {len(opened.instances)} instances, {len(job_ids)} new jobs."
             action = Action.SERIES_CLOSED_INCOMPLETE if incomplete else Action.SERIES_CLOSED
             history.record(connection, action, f"{detail} {because}".rstrip(), now=now, series_id=series_id)
@@ -135,6 +136,8 @@ class _JobMaker:
         self._now = now
         self._row_ids = _row_ids(connection, opened.key)
         self._earlier_jobs = _newest_jobs(connection, series_id, before_revision=opened.revision)
+        self.replaced: set[int] = set()
+        """Ids of the jobs that those made so far replace."""
 
     def make(self, source: CineSource) -> int | None:
         """Make the job of one cine; None when its key is on record: it is never scored again."""
@@ -155,8 +158,7 @@ class _JobMaker:
             .returning(jobs.c.id)
         ).scalar_one_or_none()
         if job_id is not None:
-            replaced = {self._earlier_jobs[member][0] for member in members if member in self._earlier_jobs}
-            revisions.cancel_replaced(self._connection, replaced, now=self._now)
+            self.replaced |= {self._earlier_jobs[member][0] for member in members if member in self._earlier_jobs}
             places = [{"job_id": job_id, "position": at, "instance_id": member} for at, member in enumerate(members)]
             self._connection.execute(sa.insert(job_instances), places)
             detail = f"A cine of {source.number_of_frames} frames in {len(members)} instances."

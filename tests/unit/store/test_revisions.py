@@ -1,11 +1,13 @@
 """Results come in the order of revisions: what is replaced is not begun, and what replaces it waits while it runs."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from stact_pacs.domain.jobs import JobState
+from stact_pacs.domain.jobs import Job, JobState
 
 
 @pytest.fixture
@@ -84,3 +86,21 @@ def test_a_result_stays_whatever_replaces_it(records: Any, grow: Callable[[int],
     second = grow(2)
     assert state(records, done.id) is JobState.DONE
     assert records.claimed().id == second
+
+
+def test_a_replaced_job_does_not_wait_whichever_comes_first_its_failure_or_the_revision(records: Any) -> None:
+    def fail(job: Job, after_s: float) -> None:
+        time.sleep(after_s)
+        records.jobs.retry_later(job, "busy", available_at=records.later(minutes=1), now=records.now)
+
+    for series in range(20):
+        records.instances.admit(records.instance(1, series=series), now=records.now)
+        records.close_all()
+        running = records.claimed()
+        records.instances.admit(records.instance(2, series=series), now=records.now)
+        with ThreadPoolExecutor(2) as both:
+            fails = both.submit(fail, running, after_s=series / 2000)
+            grows = both.submit(records.close_as_one_cine)
+            assert (fails.result(), state(records, grows.result())) == (None, JobState.WAITING)
+        assert state(records, running.id) is JobState.CANCELLED
+        records.jobs.cancel(grows.result(), now=records.now)
