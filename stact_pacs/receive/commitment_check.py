@@ -4,16 +4,14 @@ Committed means: the bytes that were received are on the disk now. So every file
 compared; that there is a row says nothing.
 """
 
-import hashlib
-import os
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from stact_pacs.domain.commitments import FailureReason, ReferencedInstance, RequestedCommitment
 from stact_pacs.domain.instances import Instance
 from stact_pacs.log import get_logger
+from stact_pacs.receive.digest import digest_on_disk
 
 log = get_logger()
 
@@ -77,17 +75,10 @@ def failure_of(reference: ReferencedInstance, commitment: RequestedCommitment) -
 def damage_of(instance: Instance) -> str:
     """Return what is wrong with the file of an instance; empty when it holds the bytes that were received."""
     try:
-        sha256 = _digest_on_disk(instance.path)
+        sha256 = digest_on_disk(instance.path)
     except OSError as error:
         return f"It cannot be read: {error.strerror}."
     return "" if sha256 == instance.sha256 else "Its bytes are not those that were received."
-
-
-def _digest_on_disk(path: Path) -> str:
-    with path.open("rb") as file:
-        # What the kernel still remembers of the file is dropped, so that the disk itself is asked.
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _failed(outcomes: list[FailureReason | None]) -> int:

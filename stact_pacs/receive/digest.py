@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import threading
+from pathlib import Path
 from queue import SimpleQueue
 
 _BESIDE_FROM_BYTES = 500_000
@@ -114,6 +115,14 @@ class FileDigest:
                 raise OSError(errno.EIO, "The file is shorter than what was written to it")
             self._sha256.update(buffer[:count])
             self._hashed_bytes += count
+
+
+def digest_on_disk(path: Path) -> str:
+    """Return the SHA-256 of a file as the disk has it, 64 hex digits; raises OSError."""
+    with path.open("rb") as file:
+        # What the kernel still remembers of the file is dropped, so that the disk itself is asked.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _buffer() -> memoryview:

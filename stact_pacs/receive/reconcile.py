@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stact_pacs.cine.header import read_instance
 from stact_pacs.domain.instances import Instance, StoredFile
-from stact_pacs.errors import Refused, Transient
+from stact_pacs.errors import Defect, Refused, Transient
 from stact_pacs.log import get_logger
 from stact_pacs.receive.compare import compare
+from stact_pacs.receive.digest import digest_on_disk
 from stact_pacs.receive.inbox import Inbox, Receipt
 
 log = get_logger()
@@ -69,11 +69,11 @@ def reconcile(inbox: Inbox) -> Reconciled:
 def _adopt(inbox: Inbox, path: Path) -> bool | None:
     """Put a file without a row on record (True), or into quarantine (False), or leave it for now (None)."""
     try:
-        instance = _read(path)
-    except Transient as error:
+        instance = _read(inbox, path)
+    except (Transient, Defect) as error:
         log.warning("a file stays without a row", action="file_left", path=path.name, error=error.text)
         return None
-    if instance is None or instance.sha256 != path.stem:
+    if instance is None:
         inbox.folders.set_aside(path)
         return False
     placed = inbox.folders.object_path(instance.sha256)
@@ -81,10 +81,17 @@ def _adopt(inbox: Inbox, path: Path) -> bool | None:
     return inbox.admit(replace(instance, path=placed)) is not Receipt.CONFLICT
 
 
-def _read(path: Path) -> Instance | None:
-    received_at = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
+def _read(inbox: Inbox, path: Path) -> Instance | None:
+    """Return what the header of a file tells; None when the file is not what its name says, or no instance."""
     try:
-        return read_instance(path, received_at=received_at)
+        received_at = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
+        sha256 = digest_on_disk(path)
+    except OSError as error:
+        raise Transient(f"The file cannot be read: {error.strerror}.", remedy="Look at the disk.") from error
+    if sha256 != path.stem:
+        return None
+    try:  # beside the listener, as every header that need not be regular
+        return replace(inbox.headers.read(path, sha256=sha256), received_at=received_at)
     except Refused:
         return None
 

@@ -4,13 +4,15 @@ import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stact_pacs import log
-from stact_pacs.cine import reading
-from stact_pacs.errors import DatabaseUnavailable
+from stact_pacs.domain.instances import Instance
+from stact_pacs.errors import DatabaseUnavailable, Defect, Transient
+from stact_pacs.receive import reconcile as reconcile_module
 from stact_pacs.receive.inbox import Announced, Inbox, Receipt
 from stact_pacs.receive.reconcile import Reconciled, reconcile
 from tests.unit.receive import wire_words as words
@@ -119,14 +121,45 @@ def test_a_file_that_the_disk_does_not_give_now_is_left_for_the_next_start(
     take_in()
     path = store.instances.pop("1.2.3.4.5").path
     with monkeypatch.context() as failing:
-        failing.setattr(reading, "FileIO", fail_to_read)
+        failing.setattr(reconcile_module, "digest_on_disk", fail_to_read)
         assert reconcile(inbox) == replace(NOTHING, left=1)
     assert path.exists()
     assert reconcile(inbox).adopted == 1
 
 
-def fail_to_read(_path: str) -> None:
+def fail_to_read(_path: Path) -> str:
     raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("error", [Transient("Every process that reads headers is busy."), Defect("It failed.")])
+def test_a_file_whose_header_is_not_read_now_is_left_for_the_next_start(
+    inbox: Inbox, store: Any, take_in: Callable[..., Receipt], error: Exception
+) -> None:
+    take_in()
+    path, headers = store.instances.pop("1.2.3.4.5").path, inbox.headers
+    inbox.headers = Unwilling(error)
+    assert reconcile(inbox) == replace(NOTHING, left=1)
+    assert path.exists()
+    inbox.headers = headers
+    assert reconcile(inbox).adopted == 1
+
+
+def test_a_file_that_is_not_what_its_name_says_is_not_parsed(inbox: Inbox) -> None:
+    inbox.headers = Unwilling(AssertionError("it was parsed"))
+    path = inbox.folders.object_path("a" * 64)
+    path.parent.mkdir()
+    path.write_bytes(b"anything")
+    assert reconcile(inbox) == replace(NOTHING, quarantined=1)
+
+
+class Unwilling:
+    """Reads no header."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def read(self, path: Path, *, sha256: str) -> Instance:
+        raise self.error
 
 
 def test_an_orphan_that_contradicts_a_stored_instance_goes_into_quarantine(
