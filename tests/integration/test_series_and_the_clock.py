@@ -26,7 +26,7 @@ BEATING = """
     import sys, threading, time
     from pathlib import Path
     from stact_pacs import app as application, log
-    from stact_pacs.domain import Unknown
+    from stact_pacs.domain.series import Unknown
     from stact_pacs.queue.timers import Timers
     from stact_pacs.series.completeness import judge
     from stact_pacs.settings.loading import load

@@ -131,7 +131,7 @@ InstanceRecords.admit = _admit_anyhow
 )
 TELLS_ONLY_THE_FIRST = Mutant(
     "store/together.py",
-    "from stact_pacs.domain import Admission\n",
+    "from stact_pacs.domain.instances import Admission\n",
     replaced=(
         """        except StactError as error:
             for seat in group:
