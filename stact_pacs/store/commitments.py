@@ -25,16 +25,10 @@ from stact_pacs.store import history
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import instance_of
-from stact_pacs.store.schema import commitment_references, commitments, instances, series
+from stact_pacs.store.schema import commitment_references, commitments, in_state, instances, series
 
-
-def _is(state: CommitmentState) -> sa.ColumnElement[bool]:
-    """Return the condition with the state in the SQL itself, so that the partial index serves."""
-    return commitments.c.state == sa.literal(state, commitments.c.state.type, literal_execute=True)
-
-
-_REQUESTED = _is(CommitmentState.REQUESTED)
-_VERIFIED = _is(CommitmentState.VERIFIED)
+_REQUESTED = in_state(commitments, CommitmentState.REQUESTED)
+_VERIFIED = in_state(commitments, CommitmentState.VERIFIED)
 
 
 class CommitmentRecords:

@@ -16,7 +16,7 @@ from stact_pacs.store import cases, owed
 from stact_pacs.store.database import Database
 from stact_pacs.store.delivery_moves import Claim, fenced, moving, record
 from stact_pacs.store.history import Action
-from stact_pacs.store.schema import circuits, deliveries, result_objects
+from stact_pacs.store.schema import circuits, deliveries, in_state, result_objects
 
 _due, _earlier = deliveries.alias("due"), deliveries.alias("earlier")
 
@@ -175,11 +175,11 @@ def _claiming(now: datetime, lease_until: datetime, chosen: sa.ColumnElement[boo
         _earlier.c.destination == _due.c.destination,
         _earlier.c.study_instance_uid == _due.c.study_instance_uid,
         _earlier.c.id < _due.c.id,
-        _is_owed(_earlier),
+        in_state(_earlier, DeliveryState.OWED),
     )
     candidate = (
         sa.select(_due.c.id)
-        .where(_is_owed(_due), _due.c.next_attempt_at <= now, chosen, ~before_it.exists())
+        .where(in_state(_due, DeliveryState.OWED), _due.c.next_attempt_at <= now, chosen, ~before_it.exists())
         .order_by(_due.c.next_attempt_at, _due.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -195,10 +195,3 @@ def _claiming(now: datetime, lease_until: datetime, chosen: sa.ColumnElement[boo
         .values(values)
         .returning(*deliveries.c)
     )
-
-
-def _is_owed(table: Any) -> sa.ColumnElement[bool]:
-    """The state stands in the SQL itself, so that the partial indexes serve."""
-    owed_text: sa.ColumnElement[Any] = sa.literal(DeliveryState.OWED, table.c.state.type, literal_execute=True)
-    result: sa.ColumnElement[bool] = table.c.state == owed_text
-    return result

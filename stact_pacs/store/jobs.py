@@ -12,17 +12,16 @@ from stact_pacs.domain.deliveries import DeliveryState
 from stact_pacs.domain.jobs import Job, JobState
 from stact_pacs.domain.records import CaseRecord, JobSummary
 from stact_pacs.domain.results import CaseResult, ObjectKind, ObjectVariant, ResultObject
-from stact_pacs.errors import IllegalMove, LeaseLost
+from stact_pacs.errors import LeaseLost
 from stact_pacs.queue.states import FINAL_JOB_STATES, check_move, settled_state
 from stact_pacs.store import cases, history, owed, priors, revisions
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
+from stact_pacs.store.job_moves import move, require
 from stact_pacs.store.rows import source_of
-from stact_pacs.store.schema import attachments, jobs
+from stact_pacs.store.schema import attachments, in_state, jobs
 
-_WAITING = jobs.c.state == sa.literal(JobState.WAITING, jobs.c.state.type, literal_execute=True)
-_RUNNING = jobs.c.state == sa.literal(JobState.RUNNING, jobs.c.state.type, literal_execute=True)
-"""The states stand in the SQL itself, so that the partial indexes serve and a claim costs the same in a large table."""
+_WAITING, _RUNNING = in_state(jobs, JobState.WAITING), in_state(jobs, JobState.RUNNING)
 
 
 class JobRecords:
@@ -135,29 +134,29 @@ class JobRecords:
             else:
                 sources = (JobState.FAILED, JobState.CANCELLED)
                 values: dict[str, Any] = {"attempts": 0, "available_at": now, "reason": ""}
-                _move(connection, job_id, sources, JobState.WAITING, Action.JOB_RETRIED, now, **values)
+                move(connection, job_id, sources, JobState.WAITING, Action.JOB_RETRIED, now, **values)
 
     def cancel(self, job_id: int, *, now: datetime) -> None:
         """Stop a job before it runs."""
         with self._database.write() as connection:
             sources = (JobState.WAITING, JobState.HELD)
-            _move(connection, job_id, sources, JobState.CANCELLED, Action.JOB_CANCELLED, now)
+            move(connection, job_id, sources, JobState.CANCELLED, Action.JOB_CANCELLED, now)
 
     def hold(self, job_id: int, *, now: datetime) -> None:
         """Put a waiting job aside."""
         with self._database.write() as connection:
-            _move(connection, job_id, (JobState.WAITING,), JobState.HELD, Action.JOB_HELD, now)
+            move(connection, job_id, (JobState.WAITING,), JobState.HELD, Action.JOB_HELD, now)
 
     def release(self, job_id: int, *, now: datetime) -> None:
         """Let a held job wait again."""
         with self._database.write() as connection:
-            _move(connection, job_id, (JobState.HELD,), JobState.WAITING, Action.JOB_RELEASED, now)
+            move(connection, job_id, (JobState.HELD,), JobState.WAITING, Action.JOB_RELEASED, now)
 
     def prioritise(self, job_id: int, priority: int, *, now: datetime) -> None:
         """Give a job that has not begun another priority; a higher one is claimed first."""
         with self._database.write() as connection:
             row = owed.lock_job(connection, job_id)
-            _require(job_id, row.state, (JobState.WAITING, JobState.HELD))
+            require(job_id, row.state, (JobState.WAITING, JobState.HELD))
             connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(priority=priority))
             detail = f"Priority {row.priority} became {priority}."
             history.record(connection, Action.JOB_PRIORITISED, detail, now=now, job_id=job_id)
@@ -219,7 +218,7 @@ class JobRecords:
             detail = f"Attempt {row.attempts} of {self._max_attempts} by {row.lease_owner} gave no sign of life."
             values: dict[str, Any] = {"lease_owner": None, "lease_until": None, "reason": detail}
             action = Action.JOB_FAILED if used_up else Action.JOB_LEASE_ENDED
-            _move(connection, row.id, (JobState.RUNNING,), target, action, now, detail=detail, **values)
+            move(connection, row.id, (JobState.RUNNING,), target, action, now, detail=detail, **values)
             if target is JobState.WAITING:
                 revisions.cancel_if_replaced(connection, row.id, now=now)
 
@@ -256,32 +255,6 @@ def _end_attempt(connection: Connection, job: Job, target: JobState, now: dateti
     check_move(JobState.RUNNING, target)
     finished_at = now if target in FINAL_JOB_STATES else None
     _fenced(connection, job, state=target, lease_owner=None, lease_until=None, finished_at=finished_at, **values)
-
-
-def _move(
-    connection: Connection,
-    job_id: int,
-    sources: Sequence[JobState],
-    target: JobState,
-    action: Action,
-    now: datetime,
-    *,
-    detail: str = "",
-    **values: Any,
-) -> None:
-    """Lock a job, move it if it is in one of the `sources`, and write the event."""
-    row = owed.lock_job(connection, job_id)
-    _require(job_id, row.state, sources)
-    check_move(row.state, target)
-    finished_at = now if target in FINAL_JOB_STATES else None
-    change = sa.update(jobs).where(jobs.c.id == job_id)
-    connection.execute(change.values(state=target, finished_at=finished_at, **values))
-    history.record(connection, action, detail or f"{row.state} became {target}.", now=now, job_id=job_id)
-
-
-def _require(job_id: int, state: JobState, allowed: Sequence[JobState]) -> None:
-    if state not in allowed:
-        raise IllegalMove(f"Job {job_id} is {state}; this needs one that is {' or '.join(allowed)}.")
 
 
 def _result_values(result: CaseResult) -> dict[str, Any]:

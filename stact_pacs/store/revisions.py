@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from stact_pacs.domain.jobs import JobState
-from stact_pacs.store import history, owed
+from stact_pacs.store import owed
 from stact_pacs.store.history import Action
-from stact_pacs.store.schema import job_instances, jobs
+from stact_pacs.store.job_moves import move
+from stact_pacs.store.schema import in_state, job_instances, jobs
 
 _ours, _theirs = job_instances.alias("ours"), job_instances.alias("theirs")
 _newer = jobs.alias("newer")
-_RUNNING = sa.literal(JobState.RUNNING, jobs.c.state.type, literal_execute=True)
+_NOT_BEGUN = (JobState.WAITING, JobState.HELD)
 _WHY = "A later revision of the series replaces it."
 
 
@@ -43,7 +44,7 @@ def replaces(newer: Any, older: Any) -> sa.ColumnElement[bool]:
 def waits_for_replaced() -> sa.ColumnElement[bool]:
     """Return the condition that a job of the table replaces one that runs."""
     older = jobs.alias("older")
-    return sa.exists().where(older.c.state == _RUNNING, replaces(jobs, older)).correlate(jobs)
+    return sa.exists().where(in_state(older, JobState.RUNNING), replaces(jobs, older)).correlate(jobs)
 
 
 def cancel_if_replaced(connection: Connection, job_id: int, *, now: datetime) -> None:
@@ -56,11 +57,9 @@ def cancel_if_replaced(connection: Connection, job_id: int, *, now: datetime) ->
 def cancel_replaced(connection: Connection, job_ids: Collection[int], *, now: datetime) -> None:
     """Cancel those of the replaced jobs that have not begun; one that runs is dealt with when its attempt ends."""
     for job_id in sorted(job_ids):  # in the order in which everybody locks several
-        if owed.lock_job(connection, job_id).state in (JobState.WAITING, JobState.HELD):
+        if owed.lock_job(connection, job_id).state in _NOT_BEGUN:
             _cancel(connection, job_id, now)
 
 
 def _cancel(connection: Connection, job_id: int, now: datetime) -> None:
-    values = {"state": JobState.CANCELLED, "finished_at": now, "reason": _WHY}
-    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
-    history.record(connection, Action.JOB_CANCELLED, _WHY, now=now, job_id=job_id)
+    move(connection, job_id, _NOT_BEGUN, JobState.CANCELLED, Action.JOB_CANCELLED, now, detail=_WHY, reason=_WHY)

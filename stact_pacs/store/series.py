@@ -15,10 +15,9 @@ from stact_pacs.store import history, revisions
 from stact_pacs.store.database import Database
 from stact_pacs.store.history import Action
 from stact_pacs.store.rows import instance_of, key_of
-from stact_pacs.store.schema import instances, job_instances, jobs, series, series_holds, series_quiet
+from stact_pacs.store.schema import in_state, instances, job_instances, jobs, series, series_holds, series_quiet
 
-_IS_OPEN = series.c.state == sa.literal(SeriesState.OPEN, series.c.state.type, literal_execute=True)
-"""The state stands in the SQL itself, so that the partial index serves."""
+_IS_OPEN = in_state(series, SeriesState.OPEN)
 
 
 class SeriesRecords:
@@ -142,6 +141,7 @@ class _JobMaker:
     def make(self, source: CineSource) -> int | None:
         """Make the job of one cine; None when its key is on record: it is never scored again."""
         members = [self._row_ids[instance.sop_instance_uid] for instance in source.instances]
+        replaced = {self._earlier_jobs[member] for member in members if member in self._earlier_jobs}
         job_id: int | None = self._connection.execute(
             self._database.insert(jobs)
             .values(
@@ -149,7 +149,7 @@ class _JobMaker:
                 series_id=self._series_id,
                 series_revision=self._opened.revision,
                 bundle_digest=self._bundle_digest,
-                predecessor_job_key=self._predecessor(members),
+                predecessor_job_key=max(replaced)[1] if replaced else None,  # that of the newest
                 state=JobState.WAITING,
                 available_at=self._now,
                 created_at=self._now,
@@ -158,17 +158,12 @@ class _JobMaker:
             .returning(jobs.c.id)
         ).scalar_one_or_none()
         if job_id is not None:
-            self.replaced |= {self._earlier_jobs[member][0] for member in members if member in self._earlier_jobs}
+            self.replaced |= {replaced_id for replaced_id, _key in replaced}
             places = [{"job_id": job_id, "position": at, "instance_id": member} for at, member in enumerate(members)]
             self._connection.execute(sa.insert(job_instances), places)
             detail = f"A cine of {source.number_of_frames} frames in {len(members)} instances."
             history.record(self._connection, Action.JOB_CREATED, detail, now=self._now, job_id=job_id)
         return job_id
-
-    def _predecessor(self, members: Sequence[int]) -> str | None:
-        """Return the key of the newest job of an earlier revision that shares an instance with this cine."""
-        sharing = [self._earlier_jobs[member] for member in members if member in self._earlier_jobs]
-        return max(sharing)[1] if sharing else None
 
 
 def _instances_of_open_series(connection: Connection) -> dict[SeriesKey, list[Instance]]:
