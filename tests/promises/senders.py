@@ -117,7 +117,8 @@ def seconds_to_store(port: int, uids: Iterable[str]) -> list[float]:
         for uid in uids:
             data_set = content(uid)
             begun_at = time.perf_counter()
-            assert scu.store(uid, data_set) == SUCCESS
+            status = scu.store(uid, data_set)
+            assert status == SUCCESS, f"instance {uid} was answered {status:#06x}"
             took_s.append(time.perf_counter() - begun_at)
     return took_s
 

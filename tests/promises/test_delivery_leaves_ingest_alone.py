@@ -81,9 +81,11 @@ def ratio_of_the_slowest_hundredth(port: int, site: Site, sender: int) -> float:
 
 @contextmanager
 def held(process: int, site: Site) -> Iterator[None]:
-    """Stop a process for the block, at a moment when it has not locked the database."""
+    """Stop a child process for the block, at a moment when it has not locked the database."""
     while True:
         os.kill(process, signal.SIGSTOP)
+        # Its threads stop one after the other, and until the last one has, any of them may yet lock it.
+        os.waitid(os.P_PID, process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         if can_write(site):
             break
         os.kill(process, signal.SIGCONT)
